@@ -1,0 +1,6 @@
+"""Machine files (TOML) and the schema that validates them."""
+
+if __name__ != "pimlir.machines":
+    raise ImportError(
+        f"import this package as pimlir.machines, not as {__name__}: a second copy would break isinstance checks"
+    )
