@@ -3,6 +3,34 @@
 Every `xdsl-opt` of the environment imports this module, so it imports nothing heavy and never raises.
 """
 
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
 from xdsl.universe import Universe
 
-UNIVERSE = Universe()
+
+def _lazy(module: str, name: str) -> Callable[[], Any]:
+    """A factory that imports `pimlir.<module>` only when the entry is used."""
+
+    def factory() -> Any:
+        return getattr(import_module(f"pimlir.{module}"), name)
+
+    return factory
+
+
+UNIVERSE = Universe(
+    all_dialects={
+        "host": _lazy("dialects.host", "HOST"),
+        "llm": _lazy("dialects.llm", "LLM"),
+        "npu": _lazy("dialects.npu", "NPU"),
+        "pim": _lazy("dialects.pim", "PIM"),
+    },
+    all_passes={
+        "llm-decompose-attention": _lazy("passes.llm.llm_decompose_attention", "LlmDecomposeAttentionPass"),
+        "llm-specialize": _lazy("passes.llm.llm_specialize", "LlmSpecializePass"),
+        "verify-llm": _lazy("passes.llm.verify_llm", "VerifyLlmPass"),
+        "verify-model": _lazy("passes.llm.verify_model", "VerifyModelPass"),
+    },
+    all_targets={},
+)

@@ -11,7 +11,7 @@ class Program:
     """One program: `code` is int64[n, WIDTH], `terms` int64[m, 3], `semaphores` the initial counts (int64[k]).
 
     `device` is "npu", "pim" or "host". `arguments` names registers 0... `tags` maps the tag column to the name of the
-    operation that the instruction came from.
+    operation that the instruction came from; tag 0 is "", for instructions that came from none.
     """
 
     name: str
@@ -20,7 +20,7 @@ class Program:
     terms: np.ndarray
     arguments: tuple[str, ...] = ()
     semaphores: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    tags: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ("",)
 
 
 @dataclass

@@ -1,0 +1,59 @@
+"""The `host` dialect: memory map, buffers, and the plan that launches kernels on device queues. Small on purpose."""
+
+from xdsl.ir import Dialect
+
+from .ops import (
+    AddressOfOp,
+    BufferOp,
+    CacheOp,
+    LaunchOp,
+    MemoryOp,
+    OneSequenceOp,
+    ReadOp,
+    SequenceOp,
+    StartOp,
+    ViewOp,
+    WriteOp,
+    integer,
+)
+from .types import BufferType, EventType
+
+HOST = Dialect(
+    "host",
+    [
+        MemoryOp,
+        AddressOfOp,
+        BufferOp,
+        ViewOp,
+        ReadOp,
+        WriteOp,
+        SequenceOp,
+        OneSequenceOp,
+        CacheOp,
+        LaunchOp,
+        StartOp,
+    ],
+    [BufferType, EventType],
+)
+
+DEVICE = "device"
+"""Function attribute: the device that runs the kernel ("npu" or "pim"); the plan has "host"."""
+
+__all__ = [
+    "DEVICE",
+    "HOST",
+    "AddressOfOp",
+    "BufferOp",
+    "BufferType",
+    "CacheOp",
+    "EventType",
+    "LaunchOp",
+    "MemoryOp",
+    "OneSequenceOp",
+    "ReadOp",
+    "SequenceOp",
+    "StartOp",
+    "ViewOp",
+    "WriteOp",
+    "integer",
+]

@@ -1,0 +1,107 @@
+"""The `llm` dialect: what a language model computes in one step over a ragged batch, with no word about hardware."""
+
+from xdsl.ir import Dialect
+
+from .attention_ops import AttentionOp, ContextOp, KVAppendOp, RopeOp, ScoresOp, SoftmaxOp
+from .attrs import (
+    ActivationKind,
+    ActivationKindAttr,
+    BoundsAttr,
+    ModelAttr,
+    Phase,
+    PhaseAttr,
+    RopeStyle,
+    RopeStyleAttr,
+)
+from .tensor_ops import (
+    ActivationOp,
+    AddOp,
+    ArgmaxOp,
+    CastOp,
+    EmbedOp,
+    LastTokenOp,
+    LayerNormOp,
+    LinearOp,
+    MulOp,
+    PositionEmbedOp,
+    RMSNormOp,
+)
+from .types import KVCacheType, RaggedType, SeqsType
+from .weight_ops import GetWeightOp, WeightOp
+
+LLM = Dialect(
+    "llm",
+    [
+        WeightOp,
+        GetWeightOp,
+        EmbedOp,
+        PositionEmbedOp,
+        LinearOp,
+        RMSNormOp,
+        LayerNormOp,
+        RopeOp,
+        KVAppendOp,
+        AttentionOp,
+        ScoresOp,
+        SoftmaxOp,
+        ContextOp,
+        ActivationOp,
+        AddOp,
+        MulOp,
+        CastOp,
+        LastTokenOp,
+        ArgmaxOp,
+    ],
+    [
+        SeqsType,
+        KVCacheType,
+        RaggedType,
+        ActivationKindAttr,
+        RopeStyleAttr,
+        PhaseAttr,
+        ModelAttr,
+        BoundsAttr,
+    ],
+)
+
+MODEL = "llm.model"
+"""Module attribute: the `#llm.model` facts."""
+
+BOUNDS = "llm.bounds"
+"""Module attribute: the `#llm.bounds` that `llm-specialize` promised."""
+
+__all__ = [
+    "BOUNDS",
+    "LLM",
+    "MODEL",
+    "ActivationKind",
+    "ActivationKindAttr",
+    "ActivationOp",
+    "AddOp",
+    "ArgmaxOp",
+    "AttentionOp",
+    "BoundsAttr",
+    "CastOp",
+    "ContextOp",
+    "EmbedOp",
+    "GetWeightOp",
+    "KVAppendOp",
+    "KVCacheType",
+    "LastTokenOp",
+    "LayerNormOp",
+    "LinearOp",
+    "ModelAttr",
+    "MulOp",
+    "Phase",
+    "PhaseAttr",
+    "PositionEmbedOp",
+    "RMSNormOp",
+    "RaggedType",
+    "RopeOp",
+    "RopeStyle",
+    "RopeStyleAttr",
+    "ScoresOp",
+    "SeqsType",
+    "SoftmaxOp",
+    "WeightOp",
+]

@@ -1,0 +1,374 @@
+"""Structured ops of `npu`: whole tensor operations on buffers and main-memory tensors, before tiling.
+
+Operands are buffers in local memory; weights and caches are `host.memory` symbols, indexed by layer where they are
+stacked. `rows` is the number of token rows. Each op is expanded by `npu-tile`; the meaning is that of the `llm` op of the
+same name on the first `rows` rows.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from xdsl.dialects.builtin import FlatSymbolRefAttrConstr, FloatAttr, IndexType, IntegerAttr
+from xdsl.dialects.utils import EnumAttribute
+from xdsl.ir import SpacedOpaqueSyntaxAttribute
+from xdsl.irdl import (
+    ParsePropInAttrDict,
+    irdl_attr_definition,
+    irdl_op_definition,
+    operand_def,
+    opt_operand_def,
+    opt_prop_def,
+    prop_def,
+    traits_def,
+)
+from xdsl.traits import MemoryWriteEffect
+from xdsl.utils.exceptions import VerifyException
+
+from ..host import BufferType
+from ..llm import RopeStyleAttr
+from ..structured import StructuredOp, buffer_type, check_width
+
+
+class Elementwise(StrEnum):
+    ADD = "add"
+    MUL = "mul"
+    COPY = "copy"
+    SILU = "silu"
+    GELU = "gelu"
+    GELU_TANH = "gelu_tanh"
+    RELU = "relu"
+
+
+@irdl_attr_definition
+class ElementwiseAttr(EnumAttribute[Elementwise], SpacedOpaqueSyntaxAttribute):
+    """Which element-wise function; add and mul take two buffers, the others one."""
+
+    name = "npu.elementwise_kind"
+
+
+@irdl_op_definition
+class EmbedOp(StructuredOp):
+    """Rows of an embedding table by token id.
+
+    Example:
+
+        %tokens, %y, %rows = "test.op"() : () -> (!host.buffer<32xi32>, !host.buffer<32x576xf16>, index)
+        npu.embed %tokens, @token_embd -> %y rows %rows : !host.buffer<32xi32> -> !host.buffer<32x576xf16>
+    """
+
+    name = "npu.embed"
+    tokens = operand_def(BufferType)
+    y = operand_def(BufferType)
+    rows = operand_def(IndexType)
+    table = prop_def(FlatSymbolRefAttrConstr)
+    assembly_format = "$tokens `,` $table `->` $y `rows` $rows attr-dict `:` type($tokens) `->` type($y)"
+    traits = traits_def(MemoryWriteEffect())
+
+
+@irdl_op_definition
+class PositionEmbedOp(StructuredOp):
+    """Adds rows `past + offset ...` of a table of learned positions to the rows of one sequence.
+
+    Example:
+
+        %x, %y, %past, %rows = "test.op"() : () -> (!host.buffer<32x768xf16>, !host.buffer<32x768xf16>, index, index)
+        npu.position_embed %x, @position at %past -> %y rows %rows {offset = 2 : i64} : !host.buffer<32x768xf16> -> !host.buffer<32x768xf16>
+    """
+
+    name = "npu.position_embed"
+    x = operand_def(BufferType)
+    past = operand_def(IndexType)
+    y = operand_def(BufferType)
+    rows = operand_def(IndexType)
+    table = prop_def(FlatSymbolRefAttrConstr)
+    offset = prop_def(IntegerAttr)
+    assembly_format = "$x `,` $table `at` $past `->` $y `rows` $rows attr-dict `:` type($x) `->` type($y)"
+    irdl_options = (ParsePropInAttrDict(),)
+    traits = traits_def(MemoryWriteEffect())
+
+
+@irdl_op_definition
+class LinearOp(StructuredOp):
+    """`y = x W^T (+ bias)` with W a `host.memory` of layout `#npu.tiles`.
+
+    Example:
+
+        %x, %y, %i, %rows = "test.op"() : () -> (!host.buffer<32x576xf16>, !host.buffer<32x192xf16>, index, index)
+        npu.linear %x, @attn_k[%i] -> %y rows %rows : !host.buffer<32x576xf16> -> !host.buffer<32x192xf16>
+        npu.linear %x, @head bias @head_bias -> %y rows %rows : !host.buffer<32x576xf16> -> !host.buffer<32x192xf16>
+    """
+
+    name = "npu.linear"
+    x = operand_def(BufferType)
+    layer = opt_operand_def(IndexType)
+    y = operand_def(BufferType)
+    rows = operand_def(IndexType)
+    weight = prop_def(FlatSymbolRefAttrConstr)
+    bias = opt_prop_def(FlatSymbolRefAttrConstr)
+    assembly_format = (
+        "$x `,` $weight (`[` $layer^ `]`)? (`bias` $bias^)? `->` $y `rows` $rows attr-dict `:` type($x) `->` type($y)"
+    )
+    traits = traits_def(MemoryWriteEffect())
+
+
+@irdl_op_definition
+class RMSNormOp(StructuredOp):
+    """Root-mean-square normalisation, scaled by a gain.
+
+    Example:
+
+        %x, %y, %i, %rows = "test.op"() : () -> (!host.buffer<32x576xf16>, !host.buffer<32x576xf16>, index, index)
+        npu.rms_norm %x, @attn_norm[%i] -> %y rows %rows {eps = 1.000000e-05 : f32} : !host.buffer<32x576xf16> -> !host.buffer<32x576xf16>
+    """
+
+    name = "npu.rms_norm"
+    x = operand_def(BufferType)
+    layer = opt_operand_def(IndexType)
+    y = operand_def(BufferType)
+    rows = operand_def(IndexType)
+    gain = prop_def(FlatSymbolRefAttrConstr)
+    eps = prop_def(FloatAttr)
+    assembly_format = "$x `,` $gain (`[` $layer^ `]`)? `->` $y `rows` $rows attr-dict `:` type($x) `->` type($y)"
+    irdl_options = (ParsePropInAttrDict(),)
+    traits = traits_def(MemoryWriteEffect())
+
+
+@irdl_op_definition
+class LayerNormOp(StructuredOp):
+    """Layer normalisation, scaled by a gain and shifted by a bias.
+
+    Example:
+
+        %x, %y, %i, %rows = "test.op"() : () -> (!host.buffer<32x768xf16>, !host.buffer<32x768xf16>, index, index)
+        npu.layer_norm %x, @attn_norm, @attn_norm_bias[%i] -> %y rows %rows {eps = 1.000000e-05 : f32} : !host.buffer<32x768xf16> -> !host.buffer<32x768xf16>
+    """
+
+    name = "npu.layer_norm"
+    x = operand_def(BufferType)
+    layer = opt_operand_def(IndexType)
+    y = operand_def(BufferType)
+    rows = operand_def(IndexType)
+    gain = prop_def(FlatSymbolRefAttrConstr)
+    bias = prop_def(FlatSymbolRefAttrConstr)
+    eps = prop_def(FloatAttr)
+    assembly_format = (
+        "$x `,` $gain `,` $bias (`[` $layer^ `]`)? `->` $y `rows` $rows attr-dict `:` type($x) `->` type($y)"
+    )
+    irdl_options = (ParsePropInAttrDict(),)
+    traits = traits_def(MemoryWriteEffect())
+
+
+@irdl_op_definition
+class RotaryOp(StructuredOp):
+    """Rotary position embedding of the rows of one sequence, which start at position `past`.
+
+    Example:
+
+        %x, %y, %past, %rows = "test.op"() : () -> (!host.buffer<32x576xf16>, !host.buffer<32x576xf16>, index, index)
+        npu.rotary interleaved %x, @rope at %past -> %y rows %rows {heads = 9 : i64, head_dim = 64 : i64} : !host.buffer<32x576xf16> -> !host.buffer<32x576xf16>
+    """
+
+    name = "npu.rotary"
+    style = prop_def(RopeStyleAttr)
+    x = operand_def(BufferType)
+    past = operand_def(IndexType)
+    y = operand_def(BufferType)
+    rows = operand_def(IndexType)
+    table = prop_def(FlatSymbolRefAttrConstr)
+    heads = prop_def(IntegerAttr)
+    head_dim = prop_def(IntegerAttr)
+    assembly_format = "$style $x `,` $table `at` $past `->` $y `rows` $rows attr-dict `:` type($x) `->` type($y)"
+    irdl_options = (ParsePropInAttrDict(),)
+    traits = traits_def(MemoryWriteEffect())
+
+    def verify_(self) -> None:
+        width = self.heads.value.data * self.head_dim.value.data
+        check_width(self.name, "x", self.x, width, f"{self.heads.value.data} heads of {self.head_dim.value.data}")
+
+
+@irdl_op_definition
+class KVAppendOp(StructuredOp):
+    """Stores the new keys and values of one sequence in row-major caches in linear memory.
+
+    Example:
+
+        %k, %v, %i, %past, %slot, %rows = "test.op"() : () -> (!host.buffer<32x192xf16>, !host.buffer<32x192xf16>, index, index, index, index)
+        npu.kv_append %k, %v, @keys, @values[%i] at %past slot %slot rows %rows : !host.buffer<32x192xf16>, !host.buffer<32x192xf16>
+    """
+
+    name = "npu.kv_append"
+    k = operand_def(BufferType)
+    v = operand_def(BufferType)
+    layer = operand_def(IndexType)
+    past = operand_def(IndexType)
+    slot = operand_def(IndexType)
+    rows = operand_def(IndexType)
+    keys = prop_def(FlatSymbolRefAttrConstr)
+    values = prop_def(FlatSymbolRefAttrConstr)
+    assembly_format = (
+        "$k `,` $v `,` $keys `,` $values `[` $layer `]` `at` $past `slot` $slot `rows` $rows attr-dict"
+        " `:` type($k) `,` type($v)"
+    )
+    traits = traits_def(MemoryWriteEffect())
+
+
+@irdl_op_definition
+class ScoresOp(StructuredOp):
+    """`s[t][h][j] = q[t][h] . key[j]` (unscaled) for the keys of one sequence; s is tokens x heads x context, f32.
+
+    Example:
+
+        %q, %s, %i, %past, %slot, %rows = "test.op"() : () -> (!host.buffer<32x576xf16>, !host.buffer<32x9x128xf32>, index, index, index, index)
+        npu.scores %q, @keys[%i] at %past slot %slot -> %s rows %rows : !host.buffer<32x576xf16> -> !host.buffer<32x9x128xf32>
+    """
+
+    name = "npu.scores"
+    q = operand_def(BufferType)
+    layer = operand_def(IndexType)
+    past = operand_def(IndexType)
+    slot = operand_def(IndexType)
+    s = operand_def(BufferType)
+    rows = operand_def(IndexType)
+    keys = prop_def(FlatSymbolRefAttrConstr)
+    assembly_format = (
+        "$q `,` $keys `[` $layer `]` `at` $past `slot` $slot `->` $s `rows` $rows attr-dict `:` type($q) `->` type($s)"
+    )
+    traits = traits_def(MemoryWriteEffect())
+
+    def verify_(self) -> None:
+        if len(buffer_type(self.s).shape) != 3:
+            raise VerifyException(f"npu.scores: s is {self.s.type}, expected tokens x heads x context")
+
+
+@irdl_op_definition
+class SoftmaxOp(StructuredOp):
+    """Softmax of `scale * s` over the keys each row sees; zero beyond them. s is overwritten.
+
+    Example:
+
+        %s, %p, %past, %rows = "test.op"() : () -> (!host.buffer<32x9x128xf32>, !host.buffer<32x9x128xf16>, index, index)
+        npu.softmax %s at %past -> %p rows %rows {scale = 1.250000e-01 : f32} : !host.buffer<32x9x128xf32> -> !host.buffer<32x9x128xf16>
+    """
+
+    name = "npu.softmax"
+    s = operand_def(BufferType)
+    past = operand_def(IndexType)
+    p = operand_def(BufferType)
+    rows = operand_def(IndexType)
+    scale = prop_def(FloatAttr)
+    assembly_format = "$s `at` $past `->` $p `rows` $rows attr-dict `:` type($s) `->` type($p)"
+    irdl_options = (ParsePropInAttrDict(),)
+    traits = traits_def(MemoryWriteEffect())
+
+    def verify_(self) -> None:
+        if buffer_type(self.s).shape != buffer_type(self.p).shape:
+            raise VerifyException(f"npu.softmax: p is {self.p.type}, expected the shape of s, {self.s.type}")
+
+
+@irdl_op_definition
+class ContextOp(StructuredOp):
+    """`o[t][h] = sum_j p[t][h][j] * value[j]` for one sequence.
+
+    Example:
+
+        %p, %o, %i, %past, %slot, %rows = "test.op"() : () -> (!host.buffer<32x9x128xf16>, !host.buffer<32x576xf16>, index, index, index, index)
+        npu.context %p, @values[%i] at %past slot %slot -> %o rows %rows : !host.buffer<32x9x128xf16> -> !host.buffer<32x576xf16>
+    """
+
+    name = "npu.context"
+    p = operand_def(BufferType)
+    layer = operand_def(IndexType)
+    past = operand_def(IndexType)
+    slot = operand_def(IndexType)
+    o = operand_def(BufferType)
+    rows = operand_def(IndexType)
+    values = prop_def(FlatSymbolRefAttrConstr)
+    assembly_format = (
+        "$p `,` $values `[` $layer `]` `at` $past `slot` $slot `->` $o `rows` $rows attr-dict"
+        " `:` type($p) `->` type($o)"
+    )
+    traits = traits_def(MemoryWriteEffect())
+
+
+@irdl_op_definition
+class ElementwiseOp(StructuredOp):
+    """An element-wise function of one or two buffers, in fp32, rounded to the element type of y. `copy` also converts.
+
+    Example:
+
+        %a, %b, %y, %rows = "test.op"() : () -> (!host.buffer<32x576xf16>, !host.buffer<32x576xf16>, !host.buffer<32x576xf16>, index)
+        npu.elementwise add %a, %b -> %y rows %rows : !host.buffer<32x576xf16>, !host.buffer<32x576xf16> -> !host.buffer<32x576xf16>
+        npu.elementwise silu %a -> %y rows %rows : !host.buffer<32x576xf16> -> !host.buffer<32x576xf16>
+    """
+
+    name = "npu.elementwise"
+    kind = prop_def(ElementwiseAttr)
+    a = operand_def(BufferType)
+    b = opt_operand_def(BufferType)
+    y = operand_def(BufferType)
+    rows = operand_def(IndexType)
+    assembly_format = "$kind $a (`,` $b^)? `->` $y `rows` $rows attr-dict `:` type($a) (`,` type($b)^)? `->` type($y)"
+    traits = traits_def(MemoryWriteEffect())
+
+    def verify_(self) -> None:
+        binary = self.kind.data in (Elementwise.ADD, Elementwise.MUL)
+        if binary != (self.b is not None):
+            raise VerifyException(f"npu.elementwise {self.kind.data} takes {2 if binary else 1} buffers")
+
+
+@irdl_op_definition
+class BiasOp(StructuredOp):
+    """`y = x + bias`, one bias per element of a row.
+
+    Example:
+
+        %x, %y, %i, %rows = "test.op"() : () -> (!host.buffer<32x768xf32>, !host.buffer<32x768xf16>, index, index)
+        npu.bias %x, @attn_q_bias[%i] -> %y rows %rows : !host.buffer<32x768xf32> -> !host.buffer<32x768xf16>
+    """
+
+    name = "npu.bias"
+    x = operand_def(BufferType)
+    layer = opt_operand_def(IndexType)
+    y = operand_def(BufferType)
+    rows = operand_def(IndexType)
+    bias = prop_def(FlatSymbolRefAttrConstr)
+    assembly_format = "$x `,` $bias (`[` $layer^ `]`)? `->` $y `rows` $rows attr-dict `:` type($x) `->` type($y)"
+    traits = traits_def(MemoryWriteEffect())
+
+
+@irdl_op_definition
+class GreedyOp(StructuredOp):
+    """Index of the largest logit of each row.
+
+    Example:
+
+        %x, %y, %rows = "test.op"() : () -> (!host.buffer<1x49152xf32>, !host.buffer<1xi32>, index)
+        npu.greedy %x -> %y rows %rows {columns = 49152 : i64} : !host.buffer<1x49152xf32> -> !host.buffer<1xi32>
+    """
+
+    name = "npu.greedy"
+    x = operand_def(BufferType)
+    y = operand_def(BufferType)
+    rows = operand_def(IndexType)
+    columns = prop_def(IntegerAttr)
+    assembly_format = "$x `->` $y `rows` $rows attr-dict `:` type($x) `->` type($y)"
+    irdl_options = (ParsePropInAttrDict(),)
+    traits = traits_def(MemoryWriteEffect())
+
+
+STRUCTURED = [
+    EmbedOp,
+    PositionEmbedOp,
+    LinearOp,
+    RMSNormOp,
+    LayerNormOp,
+    RotaryOp,
+    KVAppendOp,
+    ScoresOp,
+    SoftmaxOp,
+    ContextOp,
+    ElementwiseOp,
+    BiasOp,
+    GreedyOp,
+]

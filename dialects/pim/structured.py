@@ -1,0 +1,143 @@
+"""Structured ops of `pim`: matrix-vector products and attention over the rows of all banks, before expansion to commands.
+
+Operands are buffers in local memory (or, for attention with a softmax unit, in the softmax buffer); matrices and caches
+are `host.memory` symbols with a `#pim` layout. `pim-expand` turns each into loops of bank commands.
+"""
+
+from xdsl.dialects.builtin import FlatSymbolRefAttrConstr, FloatAttr, IndexType
+from xdsl.irdl import (
+    ParsePropInAttrDict,
+    irdl_op_definition,
+    operand_def,
+    opt_operand_def,
+    prop_def,
+    traits_def,
+)
+from xdsl.traits import MemoryWriteEffect
+from xdsl.utils.exceptions import VerifyException
+
+from ..host import BufferType
+from ..structured import StructuredOp, buffer_type
+
+
+@irdl_op_definition
+class GemvOp(StructuredOp):
+    """`y[t] = W x[t]` for each row t, in fp32, with W a `host.memory` of layout `#pim.matrix`. y is f32.
+
+    Example:
+
+        %x, %y, %i, %rows = "test.op"() : () -> (!host.buffer<32x576xf16>, !host.buffer<32x192xf32>, index, index)
+        pim.gemv %x, @attn_k[%i] -> %y rows %rows : !host.buffer<32x576xf16> -> !host.buffer<32x192xf32>
+    """
+
+    name = "pim.gemv"
+    x = operand_def(BufferType)
+    layer = opt_operand_def(IndexType)
+    y = operand_def(BufferType)
+    rows = operand_def(IndexType)
+    weight = prop_def(FlatSymbolRefAttrConstr)
+    assembly_format = "$x `,` $weight (`[` $layer^ `]`)? `->` $y `rows` $rows attr-dict `:` type($x) `->` type($y)"
+    traits = traits_def(MemoryWriteEffect())
+
+    def verify_(self) -> None:
+        if buffer_type(self.y).element_bytes != 4:
+            raise VerifyException(f"pim.gemv: y is {self.y.type}, expected f32: accumulators are read as fp32")
+
+
+@irdl_op_definition
+class KVAppendOp(StructuredOp):
+    """Writes the new keys and values of one sequence into the banks (`#pim.keys`, `#pim.values`).
+
+    Example:
+
+        %k, %v, %i, %past, %slot, %rows = "test.op"() : () -> (!host.buffer<32x192xf16>, !host.buffer<32x192xf16>, index, index, index, index)
+        pim.kv_append %k, %v, @keys, @values[%i] at %past slot %slot rows %rows : !host.buffer<32x192xf16>, !host.buffer<32x192xf16>
+    """
+
+    name = "pim.kv_append"
+    k = operand_def(BufferType)
+    v = operand_def(BufferType)
+    layer = operand_def(IndexType)
+    past = operand_def(IndexType)
+    slot = operand_def(IndexType)
+    rows = operand_def(IndexType)
+    keys = prop_def(FlatSymbolRefAttrConstr)
+    values = prop_def(FlatSymbolRefAttrConstr)
+    assembly_format = (
+        "$k `,` $v `,` $keys `,` $values `[` $layer `]` `at` $past `slot` $slot `rows` $rows attr-dict"
+        " `:` type($k) `,` type($v)"
+    )
+    traits = traits_def(MemoryWriteEffect())
+
+
+@irdl_op_definition
+class ScoresOp(StructuredOp):
+    """`s[t][h][j] = q[t][h] . key[j]` (unscaled) for the keys that row t of one sequence sees; s is f32.
+
+    Example:
+
+        %q, %s, %i, %past, %slot, %rows = "test.op"() : () -> (!host.buffer<32x576xf16>, !host.buffer<32x9x128xf32>, index, index, index, index)
+        pim.scores %q, @keys[%i] at %past slot %slot -> %s rows %rows : !host.buffer<32x576xf16> -> !host.buffer<32x9x128xf32>
+    """
+
+    name = "pim.scores"
+    q = operand_def(BufferType)
+    layer = operand_def(IndexType)
+    past = operand_def(IndexType)
+    slot = operand_def(IndexType)
+    s = operand_def(BufferType)
+    rows = operand_def(IndexType)
+    keys = prop_def(FlatSymbolRefAttrConstr)
+    assembly_format = (
+        "$q `,` $keys `[` $layer `]` `at` $past `slot` $slot `->` $s `rows` $rows attr-dict `:` type($q) `->` type($s)"
+    )
+    traits = traits_def(MemoryWriteEffect())
+
+
+@irdl_op_definition
+class SoftmaxRowsOp(StructuredOp):
+    """Softmax of `scale * s` on the softmax unit; s and p are in the softmax buffer.
+
+    Example:
+
+        %s, %p, %past, %rows = "test.op"() : () -> (!host.buffer<32x9x128xf32, softmax>, !host.buffer<32x9x128xf16, softmax>, index, index)
+        pim.softmax_rows %s at %past -> %p rows %rows {scale = 1.250000e-01 : f32} : !host.buffer<32x9x128xf32, softmax> -> !host.buffer<32x9x128xf16, softmax>
+    """
+
+    name = "pim.softmax_rows"
+    s = operand_def(BufferType)
+    past = operand_def(IndexType)
+    p = operand_def(BufferType)
+    rows = operand_def(IndexType)
+    scale = prop_def(FloatAttr)
+    assembly_format = "$s `at` $past `->` $p `rows` $rows attr-dict `:` type($s) `->` type($p)"
+    irdl_options = (ParsePropInAttrDict(),)
+    traits = traits_def(MemoryWriteEffect())
+
+
+@irdl_op_definition
+class ContextOp(StructuredOp):
+    """`o[t][h] = sum_j p[t][h][j] * value[j]` for one sequence; o is f32.
+
+    Example:
+
+        %p, %o, %i, %past, %slot, %rows = "test.op"() : () -> (!host.buffer<32x9x128xf16>, !host.buffer<32x576xf32>, index, index, index, index)
+        pim.context %p, @values[%i] at %past slot %slot -> %o rows %rows : !host.buffer<32x9x128xf16> -> !host.buffer<32x576xf32>
+    """
+
+    name = "pim.context"
+    p = operand_def(BufferType)
+    layer = operand_def(IndexType)
+    past = operand_def(IndexType)
+    slot = operand_def(IndexType)
+    o = operand_def(BufferType)
+    rows = operand_def(IndexType)
+    values = prop_def(FlatSymbolRefAttrConstr)
+    assembly_format = (
+        "$p `,` $values `[` $layer `]` `at` $past `slot` $slot `->` $o `rows` $rows attr-dict"
+        " `:` type($p) `->` type($o)"
+    )
+    traits = traits_def(MemoryWriteEffect())
+
+
+STRUCTURED = [GemvOp, KVAppendOp, ScoresOp, SoftmaxRowsOp, ContextOp]

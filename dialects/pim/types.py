@@ -1,0 +1,59 @@
+"""Attributes of `pim`: instruction fields and the layouts of matrices over the rows of all banks.
+
+A unit is a bank with its MAC unit; unit u is bank u mod banks of channel u div banks. All extents are elements, columns
+or rows as named.
+"""
+
+from xdsl.irdl import irdl_attr_definition
+
+from ..affine_fields import FieldsAttr
+from ..record import RecordAttr
+
+
+@irdl_attr_definition
+class PimFieldsAttr(FieldsAttr):
+    """Fields of one PIM instruction: `name = [constant, operand, coefficient, …]`."""
+
+    name = "pim.fields"
+
+
+@irdl_attr_definition
+class MatrixAttr(RecordAttr):
+    """A weight matrix, output neuron n in unit n mod units, pass n div units.
+
+    The inputs are cut into chunks of `chunk` elements; chunk c takes `rows_of_chunk[c]` rows, each of which holds
+    `passes_per_row[c]` passes of `columns_of_chunk[c]` columns. `rows_per_layer` rows hold one matrix.
+
+    Example: `#pim.matrix<chunk = 512, columns_of_chunk = [32, 4], passes_per_row = [1, 8], rows_of_chunk = [1, 1], rows_per_layer = 2>`
+    """
+
+    name = "pim.matrix"
+    keys = ("chunk", "columns_of_chunk", "passes_per_row", "rows_of_chunk", "rows_per_layer")
+
+
+@irdl_attr_definition
+class KeysAttr(RecordAttr):
+    """A key cache, token t in unit t mod units.
+
+    Row ((layer * slots + slot) * groups + t div units) * rows_per_token + head div heads_per_row; the heads of a row
+    follow each other.
+
+    Example: `#pim.keys<slots = 1, groups = 1, rows_per_token = 1, heads_per_row = 8, head_dim = 64>`
+    """
+
+    name = "pim.keys"
+    keys = ("slots", "groups", "rows_per_token", "heads_per_row", "head_dim")
+
+
+@irdl_attr_definition
+class ValuesAttr(RecordAttr):
+    """A value cache, dimension j of head h in bank j mod banks of dimension group h * groups_per_head + j div banks.
+
+    Token chunk q = t div row_elements of group g is index i = q * groups + g: channel i mod channels, row
+    (layer * slots + slot) * rows_per_sequence + i div channels, element t mod row_elements.
+
+    Example: `#pim.values<slots = 1, groups = 6, groups_per_head = 2, rows_per_sequence = 1, row_elements = 512, head_dim = 64>`
+    """
+
+    name = "pim.values"
+    keys = ("slots", "groups", "groups_per_head", "rows_per_sequence", "row_elements", "head_dim")

@@ -1,0 +1,172 @@
+"""Limits of a machine file that involve more than one key, found on the raw tables so that all are reported at once."""
+
+import re
+from typing import Any
+
+from ..backends.isa.npu import BINARY_OPS, REDUCE_OPS, UNARY_FUNCTIONS
+from ..backends.isa.pim import PIM
+from .schema import LEVELS
+
+Mistake = tuple[tuple[Any, ...], str]
+
+ORDINARY = ("act", "pre", "rd", "wr")
+VECTOR_OPS = (
+    *BINARY_OPS,
+    *UNARY_FUNCTIONS,
+    *(f"reduce_{op}" for op in REDUCE_OPS),
+    "rope",
+    "mask",
+    "argmax",
+    "fill",
+    "gemv",
+)
+"""Keys of `[npu.vector_cost]`: the operations of `binary`, `unary` and `reduce`, and the other vector instructions."""
+
+PIM_COMMANDS = tuple(opcode.name for opcode in PIM.opcodes if opcode.queue == "cmd")
+PLAIN = ("write", "read", "scatter", "softmax")  # need no [pim.instruction]: ordinary traffic and the softmax unit
+
+
+def resolve_cycles(raw: dict[str, Any]) -> list[Mistake]:
+    """Replace sums of `[timing]` names by numbers, in place."""
+    mistakes: list[Mistake] = []
+    timing = _table(raw, "timing")
+
+    def resolve(owner: dict[str, Any], key: str, location: tuple[Any, ...]) -> None:
+        text = owner.get(key)
+        if not isinstance(text, str):
+            return
+        owner[key] = 0
+        if not re.fullmatch(r"\s*\w+(\s*[+-]\s*\w+)*\s*", text):
+            mistakes.append((location, f"found {text!r}, expected a number or a sum of [timing] names"))
+            return
+        total = 0
+        for sign, term in re.findall(r"([+-]?)\s*(\w+)", text):
+            value = int(term) if term.isdigit() else timing.get(term)
+            if not isinstance(value, int):
+                mistakes.append((location, f"{term!r} is not a name of [timing]"))
+                return
+            total += -value if sign == "-" else value
+        owner[key] = max(0, total)  # a rule that asks for less than nothing asks for nothing
+
+    for index, rule in enumerate(raw.get("constraint", ())):
+        if isinstance(rule, dict):
+            resolve(rule, "cycles", ("constraint", index, "cycles"))
+    for name, command in _table(raw, "command").items():
+        if isinstance(command, dict):
+            resolve(command, "latency_cycles", ("command", name, "latency_cycles"))
+    memory = _table(raw, "memory")
+    for key in ("refresh_interval_cycles", "burst_cycles"):
+        resolve(memory, key, ("memory", key))
+    return mistakes
+
+
+def cross_checks(raw: dict[str, Any]) -> list[Mistake]:
+    """Mistakes between keys; keys of the wrong type are skipped, the schema reports them."""
+    return [*_npu(raw), *_memory(raw), *_commands(raw), *_pim(raw), *_energy(raw)]
+
+
+def _npu(raw: dict[str, Any]) -> list[Mistake]:
+    npu = _table(raw, "npu")
+    mistakes: list[Mistake] = []
+    for key in ("array_rows", "array_cols"):
+        if _int(npu, "arrays") and _int(npu, key) == 0:
+            mistakes.append((("npu", key), f"found 0, expected more than 0: the machine has {npu['arrays']} arrays"))
+    for key in ("scratchpad_bytes", "accumulator_bytes"):
+        align, size = _int(npu, "align_bytes"), _int(npu, key)
+        if align and align > 0 and size and size % align:
+            mistakes.append((("npu", key), f"found {size}, expected a multiple of align_bytes {align}"))
+    costs = npu.get("vector_cost")
+    if isinstance(costs, dict):
+        mistakes += [(("npu", "vector_cost", op), "unknown vector operation") for op in costs if op not in VECTOR_OPS]
+        missing = [op for op in VECTOR_OPS if op not in costs]
+        if missing:
+            mistakes.append((("npu", "vector_cost"), f"no cost for {', '.join(missing)}"))
+    return mistakes
+
+
+def _memory(raw: dict[str, Any]) -> list[Mistake]:
+    memory = _table(raw, "memory")
+    mistakes: list[Mistake] = []
+    row, column, access = (_int(memory, key) for key in ("row_bytes", "column_bytes", "access_bytes"))
+    for key, size in (("column_bytes", column), ("access_bytes", access)):
+        if row and size and size > row:
+            mistakes.append((("memory", key), f"found {size}, expected at most row_bytes {row}"))
+    order = memory.get("bank_order")
+    if isinstance(order, list) and all(isinstance(level, str) for level in order) and sorted(order) != sorted(LEVELS[1:]):
+        mistakes.append((("memory", "bank_order"), f"found {order}, expected each of {', '.join(LEVELS[1:])} once"))
+    if _int(memory, "refresh_interval_cycles") and "ref" not in _table(raw, "command"):
+        mistakes.append((("memory", "refresh_interval_cycles"), "refresh needs a command named ref"))
+    return mistakes
+
+
+def _commands(raw: dict[str, Any]) -> list[Mistake]:
+    commands = _table(raw, "command")
+    mistakes: list[Mistake] = [
+        (("command",), f"command {name} is missing: ordinary traffic needs act, pre, rd and wr")
+        for name in ORDINARY
+        if name not in commands
+    ]
+    for index, rule in enumerate(raw.get("constraint", ())):
+        if not isinstance(rule, dict):
+            continue
+        for key in ("preceding", "following"):
+            names = rule.get(key)
+            for name in names if isinstance(names, list) else ():
+                if isinstance(name, str) and name not in commands:
+                    mistakes.append((("constraint", index, key), f"{name!r} is not a [command] of the machine"))
+    return mistakes
+
+
+def _pim(raw: dict[str, Any]) -> list[Mistake]:
+    pim, memory, commands = _table(raw, "pim"), _table(raw, "memory"), _table(raw, "command")
+    mistakes: list[Mistake] = []
+    column, buffer = _int(memory, "column_bytes"), _int(pim, "buffer_bytes")
+    if column and column > 0 and buffer and buffer % column:
+        mistakes.append((("pim", "buffer_bytes"), f"found {buffer}, expected a multiple of column_bytes {column}"))
+    lanes = _int(pim, "lanes")
+    if column and lanes and lanes * 2 != column:
+        mistakes.append((("pim", "lanes"), f"found {lanes}, expected {column // 2}: a column of {column} bytes of f16"))
+    names = pim.get("commands")
+    names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    instructions = pim.get("instruction") if isinstance(pim.get("instruction"), dict) else {}
+    for name in names:
+        if name not in PIM_COMMANDS:
+            mistakes.append((("pim", "commands"), f"{name!r} is not a PIM instruction ({', '.join(PIM_COMMANDS)})"))
+        elif name not in PLAIN and name not in instructions:
+            mistakes.append((("pim", "commands"), f"{name} has no [pim.instruction.{name}]"))
+    for name, entry in instructions.items():
+        used = entry.get("commands") if isinstance(entry, dict) else None
+        if name not in PIM_COMMANDS:
+            mistakes.append((("pim", "instruction", name), f"{name!r} is not a PIM instruction"))
+        for command in used if isinstance(used, list) else ():
+            if isinstance(command, str) and command not in commands:
+                location = ("pim", "instruction", name, "commands")
+                mistakes.append((location, f"{command!r} is not a [command] of the machine"))
+    if "softmax" in names and not (_int(pim, "softmax_buffer_bytes") and _int(pim, "softmax_elements_per_cycle")):
+        mistakes.append(
+            (("pim", "commands"), "softmax needs softmax_buffer_bytes and softmax_elements_per_cycle above 0")
+        )
+    mode = pim.get("mode_command")
+    if isinstance(mode, str) and mode and mode not in commands:
+        mistakes.append((("pim", "mode_command"), f"{mode!r} is not a [command] of the machine"))
+    return mistakes
+
+
+def _energy(raw: dict[str, Any]) -> list[Mistake]:
+    table = _table(raw, "energy").get("command")
+    commands = _table(raw, "command")
+    return [
+        (("energy", "command", name), f"{name!r} is not a [command] of the machine")
+        for name in (table if isinstance(table, dict) else ())
+        if name not in commands
+    ]
+
+
+def _table(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    found = raw.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _int(table: dict[str, Any], key: str) -> int | None:
+    value = table.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,201 @@
+"""What a machine file may say: the sections, their keys with units, and the limits of every value.
+
+Field-wise limits live in the models below, limits that involve several keys in `checks.py`. Cycles are of the section's
+clock. A number may be given as a sum of names of `[timing]`, such as `"nCL + nBL"`; the loader resolves it.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+LEVELS = ("channel", "pseudo_channel", "rank", "bank_group", "bank")
+
+Level = Literal["channel", "pseudo_channel", "rank", "bank_group", "bank"]
+Action = Literal["none", "activate", "precharge", "column", "column_precharge", "refresh"]
+
+
+def _power_of_two(value: int) -> int:
+    if value & (value - 1):
+        raise ValueError(f"{value} is not a power of two")
+    return value
+
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(gt=0)]
+PowerOfTwo = Annotated[int, Field(gt=0), AfterValidator(_power_of_two)]
+Amount = Annotated[float, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A table of a machine file: unknown keys are errors, and `source` says where its numbers come from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    source: str = ""
+
+
+class Npu(Section):
+    """The tile machine: systolic arrays, vector unit, local memories and DMA, all in cycles of `clock_mhz`.
+
+    `arrays` = 0 is a machine without a matrix unit; matrix products then run on the vector unit. The array follows the
+    initiation-interval model: a tile of m rows takes max(m, min_stream_rows) cycles of the array and arrives
+    rows + cols - 2 cycles after its last row; weights enter `weight_rows_per_cycle` rows a cycle behind it.
+    `vector_cost` is cycles per element and lane; `vector_min_cycles` the shortest operation; `vector_latency_cycles`
+    what a dependent instruction waits on top.
+    """
+
+    clock_mhz: Positive
+    arrays: Count
+    array_rows: Count
+    array_cols: Count
+    weight_rows_per_cycle: Positive = 1
+    min_stream_rows: Positive = 1
+    vector_units: Positive
+    vector_lanes: Positive
+    vector_min_cycles: Count
+    vector_latency_cycles: Count
+    vector_cost: dict[str, Count]
+    scratchpad_bytes: Positive
+    accumulator_bytes: Positive
+    align_bytes: PowerOfTwo
+    dma_latency_cycles: Count
+    dma_issue_cycles: Positive
+    dma_bytes_per_cycle: Positive
+    launch_cycles: Count
+
+
+class Memory(Section):
+    """Organisation of the main memory, in cycles of `clock_ps`.
+
+    A channel has pseudo_channels x ranks x bank_groups x banks_per_group banks; `bank_order` says which of the four
+    indices runs fastest when banks are numbered 0.. `access_bytes` is what one `rd` or `wr` moves, over
+    `burst_cycles` of the data bus. Refresh happens every `refresh_interval_cycles` (0: never) for each
+    `refresh_scope`.
+    """
+
+    standard: str
+    clock_ps: Positive
+    channels: Positive
+    pseudo_channels: Positive = 1
+    ranks: Positive
+    bank_groups: Positive
+    banks_per_group: Positive
+    bank_order: list[Level]
+    rows: Positive
+    row_bytes: PowerOfTwo
+    column_bytes: PowerOfTwo
+    access_bytes: PowerOfTwo
+    burst_cycles: Positive
+    refresh_interval_cycles: Count
+    refresh_scope: Level = "rank"
+
+    @property
+    def banks(self) -> int:
+        """Banks of one channel."""
+        return self.pseudo_channels * self.ranks * self.bank_groups * self.banks_per_group
+
+
+class Command(Section):
+    """One DRAM command. `scope` is the smallest unit it names; `side` the row buffer it works on.
+
+    `latency_cycles` is from issue to the end of its data or effect, `data_cycles` its share of the external data bus.
+    A command whose `register_mode` differs from the channel's is preceded by the machine's `mode_command`.
+    """
+
+    scope: Level
+    action: Action
+    side: Literal["ordinary", "pim"] = "ordinary"
+    latency_cycles: Count = 1
+    data_cycles: Count = 0
+    register_mode: bool = False
+
+
+class Constraint(Section):
+    """After a command of `preceding`, one of `following` that shares the node of `level` waits `cycles`.
+
+    With `window` = w the rule counts: the w-th last `preceding` command must be `cycles` ago. Rules of a level see the
+    commands that name a node of that level, so rules of the channel see all.
+    """
+
+    level: Level
+    preceding: list[str] = Field(min_length=1)
+    following: list[str] = Field(min_length=1)
+    cycles: Count
+    window: Positive = 1
+
+
+class Instruction(Section):
+    """The DRAM commands that one PIM instruction stands for, issued in this order in every selected channel.
+
+    Each is issued `repeat` times for each node of its scope, or, for instructions with columns, once for every
+    `columns_per_command` columns. `extra_slots` command slots pass before; `fill_cycles` pass at least between the
+    first command and whatever follows the instruction.
+    """
+
+    commands: list[str] = Field(min_length=1)
+    repeat: Positive = 1
+    columns_per_command: Positive = 1
+    extra_slots: Count = 0
+    fill_cycles: Count = 0
+
+
+class Pim(Section):
+    """The compute side of the memory. `commands` lists the instructions of the PIM set that the machine has."""
+
+    lanes: Positive
+    buffer_bytes: Positive
+    dual_row_buffer: bool
+    commands: list[str]
+    softmax_buffer_bytes: Count = 0
+    softmax_elements_per_cycle: Count = 0
+    softmax_latency_cycles: Count = 0
+    mode_command: str = ""
+    instruction: dict[str, Instruction]
+
+
+class Energy(Section):
+    """Energy per command, per event and per time. Published values that disagree give a range around `pj`."""
+
+    class Item(Section):
+        pj: Amount
+        low_pj: Amount | None = None
+        high_pj: Amount | None = None
+
+    class Power(Section):
+        mw: Amount
+
+    command: dict[str, Item] = {}
+    event: dict[str, Item] = {}
+    static: dict[str, Power] = {}
+
+
+class Link(Section):
+    """The link between devices: `latency_ns` + bytes / `bytes_per_ns`."""
+
+    latency_ns: Amount
+    bytes_per_ns: Annotated[float, Field(gt=0)]
+
+
+class Machine(Section):
+    """A resolved machine: what `load_machine` returns and what an image carries as a plain dictionary."""
+
+    name: str
+    extends: list[str] | str = []
+    description: str = ""
+    npu: Npu
+    memory: Memory
+    timing: dict[str, int] = {}
+    command: dict[str, Command]
+    constraint: list[Constraint]
+    pim: Pim
+    energy: Energy = Energy()
+    link: Link | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain dictionary that `from_dict` reads back, and that survives JSON."""
+        return self.model_dump(exclude_none=True)
+
+    @staticmethod
+    def from_dict(description: dict[str, Any]) -> "Machine":
+        """The machine of an image."""
+        return Machine.model_validate(description)

@@ -1,0 +1,1 @@
+"""Passes on `llm` ops: from the `model` stage to the `llm` stage."""

@@ -1,0 +1,156 @@
+"""What the NPU and the PIM kernel share: fetching an instruction, sequencing, semaphores, and checks that name a fault."""
+
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from ...backends.isa.spec import CONTROL, HEADER, SCALAR_OPS, WIDTH, Opcode
+
+OK, ADDRESS, VALUE, DEADLOCK, ROW_CLOSED, ROW_OPEN, UNKNOWN = range(7)
+"""Status of a kernel. `fault` then holds: instruction, column, lowest found, highest found, limit (see faults.py)."""
+
+FAULT_PC, FAULT_COLUMN, FAULT_LOW, FAULT_HIGH, FAULT_LIMIT = range(5)
+FAULT_SIZE = 5
+
+
+def columns(opcode: Opcode) -> Any:
+    """A named tuple with the column of each field, which kernels use as a compile-time constant."""
+    return namedtuple(f"{opcode.name}_columns", opcode.fields)(*(opcode.column(name) for name in opcode.fields))
+
+
+_HALT, _LOOP, _END, _SCALAR = (opcode.number for opcode in CONTROL)
+LAST_CONTROL = _SCALAR
+_loop, _end, _scalar = (columns(opcode) for opcode in CONTROL[1:])
+_TERM_BEGIN, _TERM_COUNT = HEADER.index("term_begin"), HEADER.index("term_count")
+_WAITS = (HEADER.index("wait0"), HEADER.index("wait1"))
+_POSTS = (HEADER.index("post0"), HEADER.index("post1"))
+_SET, _CEILDIV, _DIV, _REM, _MIN, _MAX, _MUL, _SUB = (SCALAR_OPS.index(name) for name in SCALAR_OPS)
+
+FINISHED, FAILED = -1, -2
+"""What `control` returns instead of the next instruction."""
+
+
+@njit(cache=True)
+def fetch(code, terms, registers, pc, row):
+    """Decode instruction `pc` into `row`: immediates plus affine terms."""
+    for column in range(WIDTH):
+        row[column] = code[pc, column]
+    begin = row[_TERM_BEGIN]
+    for term in range(begin, begin + row[_TERM_COUNT]):
+        row[terms[term, 0]] += terms[term, 2] * registers[terms[term, 1]]
+
+
+@njit(cache=True)
+def control(code, terms, registers, pc, row, fault):
+    """Execute the sequencing instruction in `row`; the index of the next one, FINISHED or FAILED."""
+    opcode = row[0]
+    if opcode == _HALT:
+        return FINISHED
+    if opcode == _LOOP:
+        if not within(fault, row, _loop.step, 1, np.iinfo(np.int64).max):
+            return FAILED
+        registers[row[_loop.counter]] = row[_loop.start]
+        return pc + 1 if row[_loop.start] < row[_loop.stop] else row[_loop.exit]
+    if opcode == _END:
+        begin = row[_end.begin]
+        fetch(code, terms, registers, begin, row)
+        counter = row[_loop.counter]
+        step = row[_loop.step]
+        registers[counter] += step
+        fetch(code, terms, registers, begin, row)
+        return begin + 1 if registers[counter] < row[_loop.stop] else pc + 1
+    return _run_scalar(registers, pc, row, fault)
+
+
+@njit(cache=True)
+def _run_scalar(registers, pc, row, fault):
+    op, a, b = row[_scalar.op], row[_scalar.a], row[_scalar.b]
+    if _CEILDIV <= op <= _REM and not within(fault, row, _scalar.b, 1, np.iinfo(np.int64).max):
+        return FAILED
+    if op == _SET:
+        value = a
+    elif op == _CEILDIV:
+        value = -((-a) // b)
+    elif op == _DIV:
+        value = a // b
+    elif op == _REM:
+        value = a % b
+    elif op == _MIN:
+        value = min(a, b)
+    elif op == _MAX:
+        value = max(a, b)
+    elif op == _MUL:
+        value = a * b
+    else:
+        value = a - b
+    registers[row[_scalar.result]] = value
+    return pc + 1
+
+
+@njit(cache=True)
+def take(semaphores, row, fault):
+    """Take the counts the instruction waits for; false if one has not been posted by an earlier instruction."""
+    for column in _WAITS:
+        semaphore = row[column]
+        if semaphore >= 0:
+            needed = row[column + 1]
+            if semaphores[semaphore] < needed:
+                fault[FAULT_COLUMN] = column
+                fault[FAULT_LOW] = semaphore
+                fault[FAULT_HIGH] = needed
+                fault[FAULT_LIMIT] = semaphores[semaphore]
+                return False
+            semaphores[semaphore] -= needed
+    return True
+
+
+@njit(cache=True)
+def post(semaphores, row):
+    """Add the counts that the instruction posts at its completion."""
+    for column in _POSTS:
+        if row[column] >= 0:
+            semaphores[row[column]] += row[column + 1]
+
+
+@njit(cache=True)
+def within(fault, row, column, low, high):
+    """Whether low <= row[column] <= high; records the fault otherwise."""
+    value = row[column]
+    if low <= value <= high:
+        return True
+    fault[FAULT_COLUMN] = column
+    fault[FAULT_LOW] = value
+    fault[FAULT_HIGH] = low
+    fault[FAULT_LIMIT] = high
+    return False
+
+
+@njit(cache=True)
+def spans(fault, row, column, limit, stride, rows, size):
+    """Whether `rows` pieces of `size` bytes, `stride` apart, from the address in `column` lie in [0, limit).
+
+    Nothing is accessed, so nothing can be wrong, when rows or size is 0; negative ones are faults. Written without
+    a multiplication that could wrap around.
+    """
+    address = row[column]
+    if rows == 0 or size == 0:
+        return True
+    low = high = address
+    ok = rows > 0 and size > 0 and 0 <= address <= limit and size <= limit
+    if ok and rows > 1 and stride != 0:
+        ok = abs(stride) <= limit and rows - 1 <= limit // abs(stride)
+        if ok and stride > 0:
+            high += (rows - 1) * stride
+        elif ok:
+            low += (rows - 1) * stride
+    if ok and low >= 0 and high + size <= limit:
+        return True
+    fault[FAULT_COLUMN] = column
+    fault[FAULT_LOW] = low
+    fault[FAULT_HIGH] = high + size
+    fault[FAULT_LIMIT] = limit
+    return False
+
+
