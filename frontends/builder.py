@@ -8,7 +8,7 @@ from xdsl.dialects.arith import ConstantOp
 from xdsl.dialects.builtin import DYNAMIC_INDEX, IntegerAttr, ModuleOp, TensorType, f16, f32, i32
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.dialects.scf import ForOp, YieldOp
-from xdsl.ir import Block, Operation, Region, SSAValue
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.rewriter import InsertPoint
 
 from ..dialects import llm
@@ -141,7 +141,7 @@ class _StepBuilder:
         type_ = TensorType(f16, shape if layer is None else shape[1:])
         return self.add(llm.GetWeightOp(symbol, type_, layer), symbol)
 
-    def rows(self, features: int, element_type=f16) -> TensorType:
+    def rows(self, features: int, element_type: Attribute = f16) -> TensorType:
         return TensorType(element_type, [DYNAMIC_INDEX, features])
 
     def add(self, op: Operation, hint: str) -> SSAValue:

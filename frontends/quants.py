@@ -44,13 +44,13 @@ def _half(blocks: Blocks, start: int) -> Floats:
 def _nibbles(blocks: Blocks, start: int) -> Blocks:
     """The 32 four-bit integers of each block: the low halves of 16 bytes, then the high halves."""
     packed = blocks[:, start : start + 16]
-    return np.concatenate((packed & 0xF, packed >> 4), axis=1)
+    return np.concatenate((packed & np.uint8(0xF), packed >> np.uint8(4)), axis=1)
 
 
 def _fifth_bits(blocks: Blocks, start: int) -> Blocks:
     """Bit j of a little-endian 32-bit word is bit 4 of value j."""
     bits = np.unpackbits(np.ascontiguousarray(blocks[:, start : start + 4]), axis=1, bitorder="little")
-    return bits << 4
+    return bits << np.uint8(4)
 
 
 def _q4_0(blocks: Blocks) -> Floats:

@@ -275,8 +275,9 @@ def _score_rows(q: Array, kv: KVCache, layer: int, seqs: list[SeqEntry], scale: 
     return scores
 
 
-def _softmax_rows(scores: Ragged) -> Ragged:
-    exponentials = [np.exp(_f32(row) - np.max(_f32(row), axis=-1, keepdims=True)) for row in scores]
+def _softmax_rows(scores: Ragged, scale: float = 1.0) -> Ragged:
+    factor = np.float32(scale)
+    exponentials = [np.exp((_f32(row) - np.max(_f32(row), axis=-1, keepdims=True)) * factor) for row in scores]
     return [row / np.sum(row, axis=-1, keepdims=True) for row in exponentials]
 
 
@@ -298,7 +299,7 @@ def _scores(op: llm.ScoresOp, operands: list[Any], state: LlmState) -> list[Any]
 
 def _softmax(op: llm.SoftmaxOp, operands: list[Any], state: LlmState) -> list[Any]:
     element = ragged_type(op.y).element_type
-    return [[state.round(row, element) for row in _softmax_rows(operands[0])]]
+    return [[state.round(row, element) for row in _softmax_rows(operands[0], op.scale.value.data)]]
 
 
 def _context(op: llm.ContextOp, operands: list[Any], state: LlmState) -> list[Any]:
@@ -324,6 +325,10 @@ def _activation(op: llm.ActivationOp, operands: list[Any], state: LlmState) -> l
         case llm.ActivationKind.RELU:
             y = np.maximum(x, 0)
     return [state.round(y, element_of(op.y))]
+
+
+def _bias_add(op: llm.BiasAddOp, operands: list[Any], state: LlmState) -> list[Any]:
+    return [state.round(_f32(operands[0]) + _f32(operands[1]), element_of(op.y))]
 
 
 def _add(op: llm.AddOp, operands: list[Any], state: LlmState) -> list[Any]:
@@ -360,6 +365,7 @@ _EVALUATE: dict[type[Operation], Callable[[Any, list[Any], LlmState], list[Any]]
     llm.AttentionOp: _attention,
     llm.ScoresOp: _scores,
     llm.SoftmaxOp: _softmax,
+    llm.BiasAddOp: _bias_add,
     llm.ContextOp: _context,
     llm.ActivationOp: _activation,
     llm.AddOp: _add,

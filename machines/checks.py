@@ -92,7 +92,11 @@ def _memory(raw: dict[str, Any]) -> list[Mistake]:
         if row and size and size > row:
             mistakes.append((("memory", key), f"found {size}, expected at most row_bytes {row}"))
     order = memory.get("bank_order")
-    if isinstance(order, list) and all(isinstance(level, str) for level in order) and sorted(order) != sorted(LEVELS[1:]):
+    if (
+        isinstance(order, list)
+        and all(isinstance(level, str) for level in order)
+        and sorted(order) != sorted(LEVELS[1:])
+    ):
         mistakes.append((("memory", "bank_order"), f"found {order}, expected each of {', '.join(LEVELS[1:])} once"))
     if _int(memory, "refresh_interval_cycles") and "ref" not in _table(raw, "command"):
         mistakes.append((("memory", "refresh_interval_cycles"), "refresh needs a command named ref"))

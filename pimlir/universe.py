@@ -27,7 +27,10 @@ UNIVERSE = Universe(
         "pim": _lazy("dialects.pim", "PIM"),
     },
     all_passes={
+        "attach-machine": _lazy("passes.machine.attach_machine", "AttachMachinePass"),
         "llm-decompose-attention": _lazy("passes.llm.llm_decompose_attention", "LlmDecomposeAttentionPass"),
+        "llm-outline-kernels": _lazy("passes.placed.llm_outline_kernels", "LlmOutlineKernelsPass"),
+        "llm-place": _lazy("passes.placed.llm_place", "LlmPlacePass"),
         "llm-specialize": _lazy("passes.llm.llm_specialize", "LlmSpecializePass"),
         "verify-llm": _lazy("passes.llm.verify_llm", "VerifyLlmPass"),
         "verify-model": _lazy("passes.llm.verify_model", "VerifyModelPass"),

@@ -246,8 +246,8 @@ class _Reader:
             return self._register(tokens)
         if field in opcode.floats:
             return self._float(tokens)
-        if field in opcode.enums and tokens.has("word"):
-            return tokens.expect("word")
+        if field in opcode.enums:
+            return tokens.expect("word", meaning=f"one of {', '.join(opcode.enums[field])}")
         return self._affine(tokens)
 
     def _emit(self, name: str, tokens: _Tokens, fields: dict[str, Operand], queue: str | None = None) -> None:

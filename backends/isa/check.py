@@ -33,8 +33,8 @@ def instruction_set(device: str) -> InstructionSet:
 
 
 def takes_terms(opcode: Opcode, field: str) -> bool:
-    """Whether the field may depend on registers: it is no register number, float or loop link."""
-    return field not in opcode.registers and field not in opcode.floats and field not in FILLED_FIELDS
+    """Whether the field may depend on registers: it is a plain number."""
+    return field not in (*opcode.enums, *opcode.floats, *opcode.registers, *FILLED_FIELDS)
 
 
 def check_program(program: Program) -> None:
@@ -57,7 +57,7 @@ def check_program(program: Program) -> None:
             name = opcode.name
             _check_columns(program, isa, opcode, row)
             first_term = _check_terms(program, opcode, row, first_term)
-            _check_fields(opcode, row, program.terms[first_term - int(row[COLUMN["term_count"]]) : first_term])
+            _check_fields(opcode, row)
             _check_nesting(program, opcode, index, loops)
         except ProgramError as error:
             raise ProgramError(f"program {program.name}, instruction {index} ({name}): {error}") from None
@@ -129,18 +129,16 @@ def _check_terms(program: Program, opcode: Opcode, row: np.ndarray, first_term: 
     return begin + count
 
 
-def _check_fields(opcode: Opcode, row: np.ndarray, terms: np.ndarray) -> None:
+def _check_fields(opcode: Opcode, row: np.ndarray) -> None:
     for field in opcode.registers:
         check_register(int(row[opcode.column(field)]))
     for field in opcode.floats:
         if not 0 <= row[opcode.column(field)] < 2**32:
             raise ProgramError(f"field {field} holds {row[opcode.column(field)]}, expected the 32 bits of an fp32")
     for field, names in opcode.enums.items():
-        column = opcode.column(field)
-        if column not in terms[:, 0] and not 0 <= row[column] < len(names):
-            raise ProgramError(
-                f"field {field} holds {row[column]}, expected less than {len(names)}: {', '.join(names)}"
-            )
+        value = row[opcode.column(field)]
+        if not 0 <= value < len(names):
+            raise ProgramError(f"field {field} holds {value}, expected less than {len(names)}: {', '.join(names)}")
     if row[FIRST_FIELD + len(opcode.fields) :].any():
         raise ProgramError("columns after its fields are not 0")
 

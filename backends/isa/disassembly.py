@@ -81,9 +81,9 @@ def _field(opcode: Opcode, name: str, row: np.ndarray, terms: np.ndarray, regist
         return _register(value, registers)
     if name in opcode.floats:
         return float_text(value)
-    own = terms[terms[:, 0] == column].tolist()
-    if name in opcode.enums and not own:
+    if name in opcode.enums:
         return opcode.enums[name][value]
+    own = terms[terms[:, 0] == column].tolist()
     text = str(value) if value or not own else ""
     for _, register, coefficient in own:
         sign = "-" if coefficient < 0 else "+" if text else ""

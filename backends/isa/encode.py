@@ -49,8 +49,8 @@ class Affine:
         return self + Affine.of(other) * -1
 
 
-Operand = SupportsIndex | Affine | float | str
-"""A field value: int, affine, for float fields a Python float (an int is taken as its bits), for enums a name."""
+Operand = SupportsIndex | Affine | float | np.floating | str
+"""A field value: int or affine; for float fields a float or, as an int, its bits; for enums a name or its number."""
 
 
 def float_bits(value: float) -> int:

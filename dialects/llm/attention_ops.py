@@ -207,28 +207,34 @@ class ScoresOp(IRDLOperation):
 
 @irdl_op_definition
 class SoftmaxOp(IRDLOperation):
-    """Softmax over the keys of each row and head: `exp(s - max(s)) / sum(exp(s - max(s)))`.
+    """Softmax of `scale * s` over the keys of each row and head, `s` being the row.
 
-    Computed in fp32 and rounded once to the element type of the result.
+    Computed in fp32, `exp((s - max(s)) * scale) / sum(...)`, and rounded once to the element type of the result. The
+    scale is 1 unless `llm-place` moved that of the scores here.
 
     Example:
 
         %s = "test.op"() : () -> !llm.ragged<9x?xf32>
         %p = llm.softmax %s : !llm.ragged<9x?xf32> -> !llm.ragged<9x?xf16>
+        %r = llm.softmax %s {scale = 1.250000e-01 : f32} : !llm.ragged<9x?xf32> -> !llm.ragged<9x?xf16>
     """
 
     name = "llm.softmax"
 
     x = operand_def(RaggedType)
+    scale = prop_def(F32_ATTR, default_value=FloatAttr(1.0, f32))
     y = result_def(RaggedType)
 
     assembly_format = "$x attr-dict `:` type($x) `->` type($y)"
     traits = traits_def(Pure())
+    irdl_options = (ParsePropInAttrDict(),)
 
-    def __init__(self, x: SSAValue, element_type: Attribute | None = None):
+    def __init__(self, x: SSAValue, element_type: Attribute | None = None, scale: float = 1.0):
         x_type = ragged_type(x)
         super().__init__(
-            operands=[x], result_types=[RaggedType(x_type.heads.data, element_type or x_type.element_type)]
+            operands=[x],
+            result_types=[RaggedType(x_type.heads.data, element_type or x_type.element_type)],
+            properties={"scale": FloatAttr(scale, f32)},
         )
 
     def verify_(self) -> None:

@@ -100,7 +100,7 @@ class PositionEmbedOp(IRDLOperation):
 
     def verify_(self) -> None:
         _, hidden = check_rows("x", self.x)
-        positions, width = check_rank("table", self.table, 2, "positions x hidden")
+        positions, _ = check_rank("table", self.table, 2, "positions x hidden")
         check_shape("table", self.table, (positions, hidden), "rows as wide as x")
         offset = check_count("offset", self.offset, at_least=0)
         if offset >= positions:
@@ -284,6 +284,36 @@ class MulOp(_ElementwiseOp):
 
     name = "llm.mul"
     traits = traits_def(Pure())
+
+
+@irdl_op_definition
+class BiasAddOp(IRDLOperation):
+    """Adds a bias per feature, in fp32, and rounds to the element type of the result.
+
+    What `llm-place` leaves of a linear layer with bias whose product runs on a device that only multiplies.
+
+    Example:
+
+        %x, %bias = "test.op"() : () -> (tensor<?x768xf32>, tensor<768xf16>)
+        %y = llm.bias_add %x, %bias : tensor<?x768xf32>, tensor<768xf16> -> tensor<?x768xf16>
+    """
+
+    name = "llm.bias_add"
+
+    x = operand_def(FLOAT_TENSOR)
+    bias = operand_def(FLOAT_TENSOR)
+    y = result_def(FLOAT_TENSOR)
+
+    assembly_format = "$x `,` $bias attr-dict `:` type($x) `,` type($bias) `->` type($y)"
+    traits = traits_def(Pure())
+
+    def __init__(self, x: SSAValue, bias: SSAValue, result_type: Attribute):
+        super().__init__(operands=[x, bias], result_types=[result_type])
+
+    def verify_(self) -> None:
+        _, features = check_rows("x", self.x)
+        check_shape("bias", self.bias, (features,), "one per feature of x")
+        check_shape("y", self.y, shape_of(self.x), "a bias keeps the shape of x")
 
 
 @irdl_op_definition

@@ -42,7 +42,7 @@ class LlmDecomposeAttentionPass(ModulePass):
         %scores = llm.scores %q, %kv[%layer], %seqs {heads = 9 : i64, scale = 1.250000e-01 : f32} : tensor<?x576xf16>, !llm.kv_cache<30x3x64xf16> -> !llm.ragged<9x?xf32>
         %probabilities = llm.softmax %scores : !llm.ragged<9x?xf32> -> !llm.ragged<9x?xf32>
         %y = llm.context %probabilities, %kv[%layer], %seqs : !llm.ragged<9x?xf32>, !llm.kv_cache<30x3x64xf16> -> tensor<?x576xf16>
-    """  # noqa: E501
+    """
 
     name = "llm-decompose-attention"
 

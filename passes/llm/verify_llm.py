@@ -23,7 +23,7 @@ class VerifyLlmPass(ModulePass):
         %y = llm.attention %q, %kv[%layer], %seqs {heads = 9 : i64, scale = 1.250000e-01 : f32} : tensor<?x576xf16>, !llm.kv_cache<30x3x64xf16>
 
     After: a failure, `llm.attention is not allowed at stage llm`.
-    """  # noqa: E501
+    """
 
     name = "verify-llm"
 

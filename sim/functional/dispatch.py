@@ -4,9 +4,9 @@ from collections import namedtuple
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from ...backends.isa.spec import CONTROL, HEADER, SCALAR_OPS, WIDTH, Opcode
+from .jit import inner
 
 OK, ADDRESS, VALUE, DEADLOCK, ROW_CLOSED, ROW_OPEN, UNKNOWN = range(7)
 """Status of a kernel. `fault` then holds: instruction, column, lowest found, highest found, limit (see faults.py)."""
@@ -28,11 +28,14 @@ _WAITS = (HEADER.index("wait0"), HEADER.index("wait1"))
 _POSTS = (HEADER.index("post0"), HEADER.index("post1"))
 _SET, _CEILDIV, _DIV, _REM, _MIN, _MAX, _MUL, _SUB = (SCALAR_OPS.index(name) for name in SCALAR_OPS)
 
+ZERO, ONE, WORD, MAX_EXTENT, MAX_INT = (np.int64(value) for value in (0, 1, 4, 1 << 30, 2**63 - 1))
+"""Typed, because a kernel is compiled anew for each literal it is called with."""
+
 FINISHED, FAILED = -1, -2
 """What `control` returns instead of the next instruction."""
 
 
-@njit(cache=True)
+@inner
 def fetch(code, terms, registers, pc, row):
     """Decode instruction `pc` into `row`: immediates plus affine terms."""
     for column in range(WIDTH):
@@ -42,14 +45,14 @@ def fetch(code, terms, registers, pc, row):
         row[terms[term, 0]] += terms[term, 2] * registers[terms[term, 1]]
 
 
-@njit(cache=True)
+@inner
 def control(code, terms, registers, pc, row, fault):
     """Execute the sequencing instruction in `row`; the index of the next one, FINISHED or FAILED."""
     opcode = row[0]
     if opcode == _HALT:
         return FINISHED
     if opcode == _LOOP:
-        if not within(fault, row, _loop.step, 1, np.iinfo(np.int64).max):
+        if not within(fault, row, _loop.step, ONE, MAX_INT):
             return FAILED
         registers[row[_loop.counter]] = row[_loop.start]
         return pc + 1 if row[_loop.start] < row[_loop.stop] else row[_loop.exit]
@@ -64,10 +67,10 @@ def control(code, terms, registers, pc, row, fault):
     return _run_scalar(registers, pc, row, fault)
 
 
-@njit(cache=True)
+@inner
 def _run_scalar(registers, pc, row, fault):
     op, a, b = row[_scalar.op], row[_scalar.a], row[_scalar.b]
-    if _CEILDIV <= op <= _REM and not within(fault, row, _scalar.b, 1, np.iinfo(np.int64).max):
+    if _CEILDIV <= op <= _REM and not within(fault, row, _scalar.b, ONE, MAX_INT):
         return FAILED
     if op == _SET:
         value = a
@@ -89,7 +92,7 @@ def _run_scalar(registers, pc, row, fault):
     return pc + 1
 
 
-@njit(cache=True)
+@inner
 def take(semaphores, row, fault):
     """Take the counts the instruction waits for; false if one has not been posted by an earlier instruction."""
     for column in _WAITS:
@@ -106,7 +109,7 @@ def take(semaphores, row, fault):
     return True
 
 
-@njit(cache=True)
+@inner
 def post(semaphores, row):
     """Add the counts that the instruction posts at its completion."""
     for column in _POSTS:
@@ -114,7 +117,7 @@ def post(semaphores, row):
             semaphores[row[column]] += row[column + 1]
 
 
-@njit(cache=True)
+@inner
 def within(fault, row, column, low, high):
     """Whether low <= row[column] <= high; records the fault otherwise."""
     value = row[column]
@@ -127,7 +130,13 @@ def within(fault, row, column, low, high):
     return False
 
 
-@njit(cache=True)
+@inner
+def counted(fault, row, first, second):
+    """Whether two extents are counts whose product with an element size cannot wrap around."""
+    return within(fault, row, first, ZERO, MAX_EXTENT) and within(fault, row, second, ZERO, MAX_EXTENT)
+
+
+@inner
 def spans(fault, row, column, limit, stride, rows, size):
     """Whether `rows` pieces of `size` bytes, `stride` apart, from the address in `column` lie in [0, limit).
 
@@ -152,5 +161,3 @@ def spans(fault, row, column, limit, stride, rows, size):
     fault[FAULT_HIGH] = high + size
     fault[FAULT_LIMIT] = limit
     return False
-
-

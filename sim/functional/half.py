@@ -7,18 +7,16 @@ written in LLVM IR because their order of additions is part of the machine (docs
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import config, njit
+from numba import config
 from numba.core import cgutils, types
 from numba.core.typing import signature
 from numba.extending import intrinsic
 
+from .jit import inner
 from .portable import narrow_bits, widen_bits
 
 LANES = 16
 """f16 elements in a DRAM column, and lanes of every reduction."""
-
-BLOCK = 64
-"""Columns of a matmul that are kept in registers."""
 
 
 def _target_has(feature: str) -> bool:
@@ -33,7 +31,7 @@ def _target_has(feature: str) -> bool:
 HAS_HALF = _target_has("f16c")
 HAS_FMA = _target_has("fma")
 
-_BYTE, _HALF, _FLOAT, _INT32 = ir.IntType(8), ir.HalfType(), ir.FloatType(), ir.IntType(32)
+_BYTE, _HALF, _FLOAT, _INT32, _INT64 = ir.IntType(8), ir.HalfType(), ir.FloatType(), ir.IntType(32), ir.IntType(64)
 
 
 def _at(context, builder, array_type, array, offset, element):
@@ -114,33 +112,42 @@ def prefetch(typing_context, buffer, offset):
     return signature(types.none, buffer, types.int64), codegen
 
 
-@intrinsic
-def axpy_block(typing_context, acc, acc_offset, a, a_offset, w, w_offset, w_stride, k):
-    """acc[0:64] += sum over i < k, ascending, of a[i] * w[i][0:64], all float32 arrays, offsets and stride in bytes.
+def _axpy(width: int):
+    """An intrinsic for acc[0:width] += sum over i < k, ascending, of a[i] * w[i][0:width].
 
-    The products are exact in float32 (both factors are f16 values), so a fused multiply-add rounds exactly where a
-    multiplication followed by an addition does: either may be used.
+    All are float32, offsets and the stride of w are bytes. The products are exact in float32 (both factors are f16
+    values), so a fused multiply-add rounds exactly where a multiplication followed by an addition does.
     """
+    block, splat = _vector(_FLOAT, width), ir.Constant(_vector(_INT32, width), [0] * width)
 
-    def codegen(context, builder, sig, args):
-        block = _vector(_FLOAT, BLOCK)
-        acc_pointer = _at(context, builder, sig.args[0], args[0], args[1], block)
-        total = cgutils.alloca_once_value(builder, builder.load(acc_pointer, align=1))
-        with cgutils.for_range(builder, args[7]) as loop:
-            a_offset = builder.add(args[3], builder.mul(loop.index, ir.IntType(64)(4)))
-            factor = builder.load(_at(context, builder, sig.args[2], args[2], a_offset, _FLOAT), align=4)
-            single = builder.insert_element(ir.Constant(block, ir.Undefined), factor, _INT32(0))
-            splat = builder.shuffle_vector(single, single, ir.Constant(_vector(_INT32, BLOCK), [0] * BLOCK))
-            w_offset = builder.add(args[5], builder.mul(loop.index, args[6]))
-            row = builder.load(_at(context, builder, sig.args[4], args[4], w_offset, block), align=4)
-            if HAS_FMA:
-                builder.store(builder.fma(splat, row, builder.load(total)), total)
-            else:
-                builder.store(builder.fadd(builder.load(total), builder.fmul(splat, row)), total)
-        builder.store(builder.load(total), acc_pointer, align=1)
-        return context.get_dummy_value()
+    def axpy(typing_context, acc, acc_offset, a, a_offset, w, w_offset, w_stride, k):
+        def codegen(context, builder, sig, args):
+            acc_pointer = _at(context, builder, sig.args[0], args[0], args[1], block)
+            total = cgutils.alloca_once_value(builder, builder.load(acc_pointer, align=1))
+            with cgutils.for_range(builder, args[7]) as loop:
+                at_a = builder.add(args[3], builder.mul(loop.index, _INT64(4)))
+                at_w = builder.add(args[5], builder.mul(loop.index, args[6]))
+                factor = builder.load(_at(context, builder, sig.args[2], args[2], at_a, _FLOAT), align=4)
+                single = builder.insert_element(ir.Constant(block, ir.Undefined), factor, _INT32(0))
+                factors = builder.shuffle_vector(single, single, splat)
+                weights = builder.load(_at(context, builder, sig.args[4], args[4], at_w, block), align=4)
+                if HAS_FMA:
+                    kind = ir.FunctionType(block, [block, block, block])
+                    fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{width}f32")
+                    builder.store(builder.call(fma, [factors, weights, builder.load(total)]), total)
+                else:
+                    builder.store(builder.fadd(builder.load(total), builder.fmul(factors, weights)), total)
+            builder.store(builder.load(total), acc_pointer, align=1)
+            return context.get_dummy_value()
 
-    return signature(types.none, acc, types.int64, a, types.int64, w, types.int64, types.int64, types.int64), codegen
+        args = (acc, types.int64, a, types.int64, w, types.int64, types.int64, types.int64)
+        return signature(types.none, *args), codegen
+
+    axpy.__name__ = f"axpy{width}"
+    return intrinsic(axpy)
+
+
+axpy64, axpy16, axpy1 = _axpy(64), _axpy(16), _axpy(1)
 
 
 def halving_tree(builder, vector, lanes):
@@ -149,9 +156,7 @@ def halving_tree(builder, vector, lanes):
         lanes //= 2
         low = ir.Constant(_vector(_INT32, lanes), list(range(lanes)))
         high = ir.Constant(_vector(_INT32, lanes), list(range(lanes, 2 * lanes)))
-        vector = builder.fadd(
-            builder.shuffle_vector(vector, vector, low), builder.shuffle_vector(vector, vector, high)
-        )
+        vector = builder.fadd(builder.shuffle_vector(vector, vector, low), builder.shuffle_vector(vector, vector, high))
     return builder.extract_element(vector, _INT32(0))
 
 
@@ -204,8 +209,8 @@ if HAS_HALF:
         def codegen(context, builder, sig, args):
             total = cgutils.alloca_once_value(builder, args[0])
             with cgutils.for_range(builder, args[5]) as loop:
-                at_weights = builder.add(args[2], builder.mul(loop.index, ir.IntType(64)(2 * LANES)))
-                at_operand = builder.add(args[4], builder.mul(loop.index, ir.IntType(64)(4 * LANES)))
+                at_weights = builder.add(args[2], builder.mul(loop.index, _INT64(2 * LANES)))
+                at_operand = builder.add(args[4], builder.mul(loop.index, _INT64(4 * LANES)))
                 weights = builder.load(
                     _at(context, builder, sig.args[1], args[1], at_weights, _vector(_HALF, LANES)), align=1
                 )
@@ -221,25 +226,25 @@ if HAS_HALF:
 
 else:
 
-    @njit(cache=True)
+    @inner
     def load_half(buffer, offset):
         return widen_bits(np.int64(_load_bits(buffer, offset)))
 
-    @njit(cache=True)
+    @inner
     def store_half(buffer, offset, value):
         _store_bits(buffer, offset, np.uint16(narrow_bits(value)))
 
-    @njit(cache=True)
+    @inner
     def widen_lanes(target, target_offset, source, source_offset):
         for i in range(LANES):
             store_float(target, target_offset + 4 * i, load_half(source, source_offset + 2 * i))
 
-    @njit(cache=True)
+    @inner
     def narrow_lanes(target, target_offset, source, source_offset):
         for i in range(LANES):
             store_half(target, target_offset + 2 * i, load_float(source, source_offset + 4 * i))
 
-    @njit(cache=True)
+    @inner
     def dot_columns(acc, memory, offset, operand, operand_offset, columns):
         products = np.empty(LANES, np.float32)
         for column in range(columns):

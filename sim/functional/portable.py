@@ -1,10 +1,12 @@
 """Half precision by bit operations, for processors without conversion instructions. Same results as half.py's."""
 
 import numpy as np
-from numba import njit, uint32
+from numba import uint32
 from numba.core import types
 from numba.core.typing import signature
 from numba.extending import intrinsic
+
+from .jit import inner
 
 
 @intrinsic
@@ -27,7 +29,7 @@ def float_of(typing_context, bits):
     return signature(types.float32, types.uint32), codegen
 
 
-@njit(cache=True)
+@inner
 def widen_bits(half):
     """float32 with the value of the f16 whose bits are `half`; a signalling NaN becomes quiet."""
     sign = uint32((half & 0x8000) << 16)
@@ -42,7 +44,7 @@ def widen_bits(half):
     return float_of(uint32(sign | ((exponent + 112) << 23) | (fraction << 13)))
 
 
-@njit(cache=True)
+@inner
 def narrow_bits(value):
     """Bits of the f16 nearest to the float32 `value`, ties to even, overflow to infinity."""
     bits = np.int64(bits_of(value))

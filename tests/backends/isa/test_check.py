@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from pimlir.backends.isa.check import COLUMN, INSTRUCTION_SETS, ProgramError, check_program
@@ -57,7 +58,8 @@ def test_what_the_builder_makes_is_well_formed():
         (set_code(1, COLUMN["wait0_count"], 2), "wait0 is unused, but its count is 2"),
         (set_code(1, COLUMN["wait1"], 0), "wait1 is used, but wait0 is not"),
         (set_code(1, COLUMN["term_begin"], 1), "terms 1 to 3 of 2, expected from 0"),
-        (set_code(1, COLUMN["term_count"], 1), "2 terms, instructions use 1"),
+        (set_code(1, COLUMN["term_count"], 1), r"instruction 2 \(end\): terms 2 to 2 of 2, expected from 1"),
+        (set_fact("terms", np.concatenate([small_program().terms] * 2)), "program p: 4 terms, instructions use 2"),
         (set_code(1, FIRST_FIELD + 2, 3), "field dst_type holds 3, expected less than 3: f16, f32, i32"),
         (set_code(1, FIRST_FIELD + 5, -1), "field value holds -1, expected the 32 bits of an fp32"),
         (set_code(1, WIDTH - 1, 1), "columns after its fields are not 0"),

@@ -1,6 +1,7 @@
 """The program builder: columns of the encoding, loop links, registers and errors."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from pimlir.backends.isa.npu import NPU
 from pimlir.backends.isa.pim import PIM
 from pimlir.backends.isa.spec import REGISTERS, WIDTH
 
-MAC = {"column": 0, "columns": 1, "buffer_column": 0, "channel": 0, "channels": 1}
+MAC: dict[str, Any] = {"column": 0, "columns": 1, "buffer_column": 0, "channel": 0, "channels": 1}
 
 
 def test_columns_hold_what_the_fields_say():
@@ -19,8 +20,17 @@ def test_columns_hold_what_the_fields_say():
     first, second = builder.semaphore(2), builder.semaphore()
     builder.emit(
         "binary",
-        **{"op": "mul", "broadcast": "column", "dst_type": "f16", "a_type": "f32", "b_type": 1},
-        **{"dst": 1, "dst_stride": 2, "a": 3, "a_stride": 4, "b": 5, "b_stride": 6},
+        op="mul",
+        broadcast="column",
+        dst_type="f16",
+        a_type="f32",
+        b_type=1,
+        dst=1,
+        dst_stride=2,
+        a=3,
+        a_stride=4,
+        b=5,
+        b_stride=6,
         rows=builder.argument("rows") * 2 + 7,
         cols=np.int32(8),
         wait=[(first, 3)],
@@ -103,7 +113,7 @@ def test_affine_arithmetic():
         ("end", {}, "no loop is open"),
     ],
 )
-def test_error_names_program_instruction_and_field(name: str, fields: dict, message: str):
+def test_error_names_program_instruction_and_field(name: str, fields: dict[str, Any], message: str):
     builder = ProgramBuilder("p", "pim")
     for _ in range(3):
         builder.semaphore()

@@ -1,0 +1,224 @@
+"""The hardware that a module is compiled for: `#npu.core` and `#pim.memory`, put there by `attach-machine`.
+
+They carry what passes decide by: shapes and capacities, never timing or energy, which belong to the simulator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Attribute, Data
+from xdsl.irdl import irdl_attr_definition
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
+from xdsl.utils.exceptions import PassFailedException, VerifyException
+
+from ..backends.isa.pim import PIM
+
+CORE_KEY = "npu.core"
+MEMORY_KEY = "pim.memory"
+
+F16_BYTES = 2
+
+
+@dataclass(frozen=True)
+class NpuCore:
+    """The tile machine as passes see it. `arrays` = 0: no matrix unit, products run on the vector unit."""
+
+    name: str
+    arrays: int
+    array_rows: int
+    array_cols: int
+    vector_lanes: int
+    scratchpad_bytes: int
+    accumulator_bytes: int
+    align_bytes: int
+
+
+@dataclass(frozen=True)
+class PimMemory:
+    """The memory as passes see it: `banks` and `rows` are per channel and per bank, `commands` the PIM instructions."""
+
+    name: str
+    channels: int
+    banks: int
+    rows: int
+    row_bytes: int
+    column_bytes: int
+    buffer_bytes: int
+    dual_row_buffer: bool
+    softmax_buffer_bytes: int
+    commands: tuple[str, ...]
+
+    @property
+    def units(self) -> int:
+        """MAC units of the device: one a bank."""
+        return self.channels * self.banks
+
+    @property
+    def column_elements(self) -> int:
+        """f16 elements of one column, the lanes of a MAC unit."""
+        return self.column_bytes // F16_BYTES
+
+    @property
+    def row_elements(self) -> int:
+        """f16 elements of one row of one bank."""
+        return self.row_bytes // F16_BYTES
+
+    @property
+    def row_columns(self) -> int:
+        """Columns of one row of one bank."""
+        return self.row_bytes // self.column_bytes
+
+    @property
+    def buffer_columns(self) -> int:
+        """Columns that the global buffer of a channel holds."""
+        return self.buffer_bytes // self.column_bytes
+
+    def has(self, command: str) -> bool:
+        """Whether the machine has this PIM instruction."""
+        return command in self.commands
+
+
+@irdl_attr_definition
+class NpuCoreAttr(Data[NpuCore]):
+    """The tile machine of the module, under `npu.core`.
+
+    Example: `#npu.core<name = "tiny", arrays = 2, array_rows = 16, array_cols = 16, vector_lanes = 16,
+    scratchpad_bytes = 1048576, accumulator_bytes = 65536, align_bytes = 32>`
+    """
+
+    name = "npu.core"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> NpuCore:
+        return NpuCore(**_parse(parser, NpuCore))
+
+    def print_parameter(self, printer: Printer) -> None:
+        _print(printer, self.data)
+
+    def verify(self) -> None:
+        core = self.data
+        _at_least(self.name, core, 0 if core.arrays == 0 else 1, "array_rows", "array_cols")
+        _at_least(self.name, core, 0, "arrays")
+        _at_least(self.name, core, 1, "vector_lanes", "scratchpad_bytes", "accumulator_bytes")
+        _power_of_two(self.name, core, "align_bytes")
+        _multiple(self.name, core, "scratchpad_bytes", "align_bytes")
+        _multiple(self.name, core, "accumulator_bytes", "align_bytes")
+
+
+@irdl_attr_definition
+class PimMemoryAttr(Data[PimMemory]):
+    """The memory of the module, under `pim.memory`.
+
+    Example: `#pim.memory<name = "tiny", channels = 4, banks = 4, rows = 16384, row_bytes = 256, column_bytes = 32,
+    buffer_bytes = 128, dual_row_buffer = false, softmax_buffer_bytes = 0, commands = [write_buffer, activate, mac]>`
+    """
+
+    name = "pim.memory"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> PimMemory:
+        return PimMemory(**_parse(parser, PimMemory))
+
+    def print_parameter(self, printer: Printer) -> None:
+        _print(printer, self.data)
+
+    def verify(self) -> None:
+        memory = self.data
+        _at_least(self.name, memory, 1, "channels", "banks", "rows")
+        _at_least(self.name, memory, 0, "softmax_buffer_bytes")
+        _power_of_two(self.name, memory, "row_bytes", "column_bytes")
+        _at_least(self.name, memory, memory.column_bytes, "row_bytes", "buffer_bytes")
+        _multiple(self.name, memory, "buffer_bytes", "column_bytes")
+        known = [opcode.name for opcode in PIM.opcodes if opcode.queue == "cmd"]
+        for command in memory.commands:
+            if command not in known:
+                raise VerifyException(
+                    f"{self.name} {memory.name} has the command {command!r}, expected one of {', '.join(known)}"
+                )
+        if memory.has("softmax") and not memory.softmax_buffer_bytes:
+            raise VerifyException(
+                f"{self.name} {memory.name} has softmax_buffer_bytes 0, expected at least 1: it has the softmax command"
+            )
+
+
+def npu_core(module: ModuleOp) -> NpuCore:
+    """The tile machine of the module; PassFailedException without one."""
+    return _attached(module, CORE_KEY, NpuCoreAttr).data
+
+
+def pim_memory(module: ModuleOp) -> PimMemory:
+    """The memory of the module; PassFailedException without one."""
+    return _attached(module, MEMORY_KEY, PimMemoryAttr).data
+
+
+_A = TypeVar("_A", bound=Attribute)
+
+
+def _attached(module: ModuleOp, key: str, kind: type[_A]) -> _A:
+    found = module.attributes.get(key)
+    if not isinstance(found, kind):
+        raise PassFailedException(f"the module has no {key}: run attach-machine{{name=...}} first")
+    return found
+
+
+def _parse(parser: AttrParser, kind: type) -> dict[str, Any]:
+    """`<key = value, ...>` with every field of the data class once, in order."""
+    values: dict[str, Any] = {}
+    with parser.in_angle_brackets():
+        for index, field in enumerate(fields(kind)):
+            if index:
+                parser.parse_punctuation(",")
+            parser.parse_keyword(field.name)
+            parser.parse_punctuation("=")
+            match field.type:
+                case "str":
+                    values[field.name] = parser.parse_str_literal()
+                case "bool":
+                    values[field.name] = parser.parse_boolean()
+                case "int":
+                    values[field.name] = parser.parse_integer(allow_boolean=False)
+                case _:
+                    values[field.name] = tuple(
+                        parser.parse_comma_separated_list(parser.Delimiter.SQUARE, parser.parse_identifier)
+                    )
+    return values
+
+
+def _print(printer: Printer, data: NpuCore | PimMemory) -> None:
+    with printer.in_angle_brackets():
+        for index, field in enumerate(fields(data)):
+            printer.print_string(f"{', ' if index else ''}{field.name} = ")
+            value = getattr(data, field.name)
+            if isinstance(value, str):
+                printer.print_string_literal(value)
+            elif isinstance(value, tuple):
+                printer.print_string(f"[{', '.join(value)}]")
+            else:
+                printer.print_string(str(value).lower())
+
+
+def _fail(kind: str, data: NpuCore | PimMemory, key: str, expected: str) -> None:
+    raise VerifyException(f"{kind} {data.name} has {key} {getattr(data, key)}, expected {expected}")
+
+
+def _at_least(kind: str, data: NpuCore | PimMemory, limit: int, *keys: str) -> None:
+    for key in keys:
+        if getattr(data, key) < limit:
+            _fail(kind, data, key, f"at least {limit}")
+
+
+def _power_of_two(kind: str, data: NpuCore | PimMemory, *keys: str) -> None:
+    for key in keys:
+        value = getattr(data, key)
+        if value < 1 or value & (value - 1):
+            _fail(kind, data, key, "a power of two")
+
+
+def _multiple(kind: str, data: NpuCore | PimMemory, key: str, of: str) -> None:
+    unit = getattr(data, of)
+    if getattr(data, key) % unit:
+        _fail(kind, data, key, f"a multiple of {of} {unit}")

@@ -1,0 +1,1 @@
+"""Passes about the machine: attaching its description, assigning memory, and the last lowering to instructions."""

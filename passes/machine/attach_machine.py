@@ -1,0 +1,85 @@
+"""Put the hardware of a machine file on the module, so that the passes after it need nothing else."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.passes import ModulePass
+from xdsl.utils.arg_spec import ArgSpec
+from xdsl.utils.exceptions import PassFailedException
+
+from ...dialects.hardware import CORE_KEY, MEMORY_KEY, NpuCore, NpuCoreAttr, PimMemory, PimMemoryAttr
+from ...machines import MachineFileError, load_machine
+
+
+@dataclass(frozen=True)
+class AttachMachinePass(ModulePass):
+    """Describe the machine on the module: shapes and capacities of the tile machine and of the memory.
+
+    `name` is a machine that comes with pimlir, `file` a machine file; give one of them. A machine that is already
+    attached is replaced.
+
+    Before:
+
+        module {}
+
+    After `attach-machine{name=tiny}`:
+
+        module attributes {machine.name = "tiny", machine.source = "invented for tests", npu.core = #npu.core<name = "tiny", arrays = 2, array_rows = 16, array_cols = 16, vector_lanes = 16, scratchpad_bytes = 1048576, accumulator_bytes = 65536, align_bytes = 32>, pim.memory = #pim.memory<name = "tiny", channels = 4, banks = 4, rows = 16384, row_bytes = 256, column_bytes = 32, buffer_bytes = 128, dual_row_buffer = false, softmax_buffer_bytes = 65536, commands = [write_buffer, activate, mac, read_acc, precharge, write, read, scatter, softmax]>} {}
+    """
+
+    name = "attach-machine"
+
+    machine: str | None = None  # the option `name`
+    file: str | None = None
+
+    @classmethod
+    def from_spec(cls, spec: ArgSpec) -> Self:
+        """The option is called `name`, which as a field would hide the name of the pass."""
+        return super().from_spec(_rename(spec, "name", "machine"))
+
+    def spec(self, *, include_default: bool = False) -> ArgSpec:
+        return _rename(super().spec(include_default=include_default), "machine", "name")
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        named = self.machine if self.machine is not None else self.file
+        if named is None or None not in (self.machine, self.file):
+            raise PassFailedException("attach-machine needs either name=<machine> or file=<path>, and not both")
+        try:
+            found = load_machine(named)
+        except MachineFileError as error:
+            raise PassFailedException(f"attach-machine: {error}") from None
+        npu, memory, pim = found.npu, found.memory, found.pim
+        op.attributes["machine.name"] = StringAttr(found.name)
+        op.attributes["machine.source"] = StringAttr(found.source)
+        op.attributes[CORE_KEY] = NpuCoreAttr(
+            NpuCore(
+                found.name,
+                npu.arrays,
+                npu.array_rows,
+                npu.array_cols,
+                npu.vector_units * npu.vector_lanes,
+                npu.scratchpad_bytes,
+                npu.accumulator_bytes,
+                npu.align_bytes,
+            )
+        )
+        op.attributes[MEMORY_KEY] = PimMemoryAttr(
+            PimMemory(
+                found.name,
+                memory.channels,
+                memory.banks,
+                memory.rows,
+                memory.row_bytes,
+                memory.column_bytes,
+                pim.buffer_bytes,
+                pim.dual_row_buffer,
+                pim.softmax_buffer_bytes,
+                tuple(pim.commands),
+            )
+        )
+
+
+def _rename(spec: ArgSpec, old: str, new: str) -> ArgSpec:
+    return ArgSpec(spec.name, {new if key == old else key: value for key, value in spec.parameters.items()})

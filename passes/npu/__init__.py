@@ -1,0 +1,1 @@
+"""Passes that take NPU kernels from structured ops to instructions."""

@@ -1,0 +1,1 @@
+"""Passes that take PIM kernels from structured ops to bank commands."""

@@ -1,0 +1,8 @@
+"""How kernels are compiled: entry points are cached, what they call is compiled into them and needs no wrapper of its own."""
+
+from numba import njit
+
+from .. import kernel_cache  # noqa: F401  (chooses the cache folder before the first kernel)
+
+entry = njit(cache=True, error_model="numpy")
+inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)

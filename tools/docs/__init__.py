@@ -1,0 +1,1 @@
+"""Reference pages made from the definitions: `python -m pimlir.tools.docs` writes `docs/reference/*.md`."""
