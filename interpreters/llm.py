@@ -5,13 +5,13 @@ specialised. Numerics: every op computes in fp32 and rounds its results once. In
 that the IR states, in `fp32` mode it does not round, so that the difference of both is the effect of the storage types.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import erf, pi, sqrt
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from xdsl.dialects import arith, func, scf
 from xdsl.dialects.builtin import DYNAMIC_INDEX, Float16Type, IntegerAttr, ModuleOp, TensorType
 from xdsl.ir import Attribute, Block, Operation, SSAValue
@@ -101,13 +101,13 @@ class LlmInterpreter:
     def logits(self) -> Array:
         return self.state.logits
 
-    def step(self, tokens: Array, seqs: list[SeqEntry] | list[tuple[int, int, int, int]]) -> NDArray[np.int32]:
+    def step(self, tokens: ArrayLike, seqs: Sequence[tuple[int, int, int, int]]) -> NDArray[np.int32]:
         """One step of a ragged batch: the next token of each sequence."""
-        tokens = np.asarray(tokens, np.int32)
+        ids = np.asarray(tokens, np.int32)
         table = [SeqEntry(*entry) for entry in seqs]
-        check_step(len(tokens), table, self.slots, self.context)
-        check_bounds(self.step_func, self.bounds, len(tokens), table)
-        (result,) = self.run(self.step_func.body.block, [tokens, table, self.kv], {})
+        check_step(len(ids), table, self.slots, self.context)
+        check_bounds(self.step_func, self.bounds, len(ids), table)
+        (result,) = self.run(self.step_func.body.block, [ids, table, self.kv], {})
         return result
 
     def run(self, block: Block, arguments: list[Any], env: dict[SSAValue, Any]) -> list[Any]:

@@ -28,12 +28,21 @@ UNIVERSE = Universe(
     },
     all_passes={
         "attach-machine": _lazy("passes.machine.attach_machine", "AttachMachinePass"),
+        "assign-layouts": _lazy("passes.kernels.assign_layouts", "AssignLayoutsPass"),
+        "convert-llm-to-npu": _lazy("passes.kernels.convert_llm_to_npu", "ConvertLlmToNpuPass"),
+        "convert-llm-to-pim": _lazy("passes.kernels.convert_llm_to_pim", "ConvertLlmToPimPass"),
         "llm-decompose-attention": _lazy("passes.llm.llm_decompose_attention", "LlmDecomposeAttentionPass"),
         "llm-outline-kernels": _lazy("passes.placed.llm_outline_kernels", "LlmOutlineKernelsPass"),
         "llm-place": _lazy("passes.placed.llm_place", "LlmPlacePass"),
         "llm-specialize": _lazy("passes.llm.llm_specialize", "LlmSpecializePass"),
+        "npu-tile": _lazy("passes.npu.npu_tile", "NpuTilePass"),
+        "pim-expand": _lazy("passes.pim.pim_expand", "PimExpandPass"),
         "verify-llm": _lazy("passes.llm.verify_llm", "VerifyLlmPass"),
         "verify-model": _lazy("passes.llm.verify_model", "VerifyModelPass"),
     },
-    all_targets={},
+    all_targets={
+        "host-asm": _lazy("backends.targets", "HostAssemblyTarget"),
+        "npu-asm": _lazy("backends.targets", "NpuAssemblyTarget"),
+        "pim-asm": _lazy("backends.targets", "PimAssemblyTarget"),
+    },
 )

@@ -4,12 +4,12 @@ from xdsl.ir import Dialect
 
 from ..hardware import PimMemoryAttr
 from . import instructions, structured
-from .types import KeysAttr, MatrixAttr, PimFieldsAttr, ValuesAttr
+from .types import KeysAttr, MatrixAttr, PimFieldsAttr, StagingAttr, ValuesAttr
 
 PIM = Dialect(
     "pim",
     [*structured.STRUCTURED, *instructions.INSTRUCTIONS],
-    [PimFieldsAttr, MatrixAttr, KeysAttr, ValuesAttr, PimMemoryAttr],
+    [PimFieldsAttr, MatrixAttr, KeysAttr, ValuesAttr, StagingAttr, PimMemoryAttr],
 )
 
 MEMORY = "pim.memory"

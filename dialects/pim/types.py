@@ -57,3 +57,14 @@ class ValuesAttr(RecordAttr):
 
     name = "pim.values"
     keys = ("slots", "groups", "groups_per_head", "rows_per_sequence", "row_elements", "head_dim")
+
+
+@irdl_attr_definition
+class StagingAttr(RecordAttr):
+    """Rows that a vector is written to before it is copied to the global buffers, on machines that fill them by row copy.
+
+    Example: `#pim.staging<rows = 1>`
+    """
+
+    name = "pim.staging"
+    keys = ("rows",)

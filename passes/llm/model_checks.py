@@ -71,6 +71,8 @@ def _check_get_weight(op: llm.GetWeightOp, weights: dict[str, llm.WeightOp]) -> 
     declared = weight.tensor_type
     expected = declared
     if op.layer is not None:
+        if declared.get_num_dims() == 0:
+            raise PassFailedException(f"llm.get_weight @{op.symbol} has an index, the weight has no dimensions")
         layers, *shape = declared.get_shape()
         expected = TensorType(declared.element_type, shape)
         _check_layer(op, op.layer, layers, f"weight @{op.symbol}")

@@ -120,15 +120,11 @@ class _Plan:
         rows = (self.bounds.new_tokens if self.count_of[value] == ROWS else self.bounds.sequences).data
         if isinstance(value.type, llm.RaggedType):
             space = "softmax" if self.stays_in_softmax_buffer(value) else "local"
-            context = padded_context(self.bounds, npu_core(self.module), self.memory)
+            context = padded_context(self.bounds, npu_core(self.module), pim_memory(self.module))
             heads = ragged_type(value).heads.data
             return host.BufferType([rows, heads, context], ragged_type(value).element_type, space)
         assert isinstance(value.type, TensorType)
         return host.BufferType([rows, *value.type.get_shape()[1:]], value.type.element_type)
-
-    @property
-    def memory(self):
-        return pim_memory(self.module) if "pim.memory" in self.module.attributes else None
 
     def stays_in_softmax_buffer(self, value: SSAValue) -> bool:
         """Whether scores or probabilities go from PIM to PIM through the softmax unit."""

@@ -69,7 +69,7 @@ class LlmPlacePass(ModulePass):
             case llm.KVAppendOp():
                 on_pim = attention
             case llm.SoftmaxOp():
-                _to_f16(op)
+                op = _to_f16(op)
                 on_pim = softmax_on_pim
             case llm.LinearOp():
                 on_pim = linear
@@ -94,13 +94,13 @@ def _move_scale(scores: llm.ScoresOp) -> None:
     scores.scale = type(scores.scale)(1.0, f32)
 
 
-def _to_f16(softmax: llm.SoftmaxOp) -> None:
+def _to_f16(softmax: llm.SoftmaxOp) -> llm.SoftmaxOp:
     if ragged_type(softmax.y).element_type == f16:
-        return
+        return softmax
     rounded = llm.SoftmaxOp(softmax.x, f16, softmax.scale.value.data)
     keep_provenance(softmax, rounded)
-    rounded.attributes[DEVICE] = softmax.attributes.get(DEVICE, NPU)
     _replace(softmax, rounded, rounded.y)
+    return rounded
 
 
 def _round_on_npu(op: llm.LinearOp | llm.ContextOp) -> None:

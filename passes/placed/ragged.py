@@ -12,7 +12,7 @@ def token_tile(core: NpuCore) -> int:
     return max(core.array_cols, core.array_rows) if core.arrays else DEFAULT_TILE
 
 
-def padded_context(bounds: llm.BoundsAttr, core: NpuCore, memory: PimMemory | None) -> int:
+def padded_context(bounds: llm.BoundsAttr, core: NpuCore, memory: PimMemory) -> int:
     """Keys for which a row of scores has room: the context, rounded up to whole tiles and whole channels."""
-    unit = max(token_tile(core), memory.banks if memory else 1, memory.column_elements if memory else 1)
+    unit = max(token_tile(core), memory.banks, memory.column_elements)
     return -(-bounds.context.data // unit) * unit

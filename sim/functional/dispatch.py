@@ -8,11 +8,12 @@ import numpy as np
 from ...backends.isa.spec import CONTROL, HEADER, SCALAR_OPS, WIDTH, Opcode
 from .jit import inner
 
-OK, ADDRESS, VALUE, DEADLOCK, ROW_CLOSED, ROW_OPEN, UNKNOWN = range(7)
-"""Status of a kernel. `fault` then holds: instruction, column, lowest found, highest found, limit (see faults.py)."""
+OK, ADDRESS, VALUE, DEADLOCK, ROW_CLOSED, ROW_OPEN = range(6)
+"""What a kernel returns."""
 
-FAULT_PC, FAULT_COLUMN, FAULT_LOW, FAULT_HIGH, FAULT_LIMIT = range(5)
-FAULT_SIZE = 5
+FAULT_PC, FAULT_KIND, FAULT_COLUMN, FAULT_LOW, FAULT_HIGH, FAULT_LIMIT = range(6)
+FAULT_SIZE = 6
+"""What a kernel leaves in `fault` when it does not return OK: instruction, returned value, column, and three values."""
 
 
 def columns(opcode: Opcode) -> Any:
@@ -93,6 +94,14 @@ def _run_scalar(registers, pc, row, fault):
 
 
 @inner
+def failed(fault, kind, column, low, high, limit):
+    """Record why an instruction cannot be executed; always false."""
+    fault[FAULT_KIND], fault[FAULT_COLUMN] = kind, column
+    fault[FAULT_LOW], fault[FAULT_HIGH], fault[FAULT_LIMIT] = low, high, limit
+    return False
+
+
+@inner
 def take(semaphores, row, fault):
     """Take the counts the instruction waits for; false if one has not been posted by an earlier instruction."""
     for column in _WAITS:
@@ -100,11 +109,7 @@ def take(semaphores, row, fault):
         if semaphore >= 0:
             needed = row[column + 1]
             if semaphores[semaphore] < needed:
-                fault[FAULT_COLUMN] = column
-                fault[FAULT_LOW] = semaphore
-                fault[FAULT_HIGH] = needed
-                fault[FAULT_LIMIT] = semaphores[semaphore]
-                return False
+                return failed(fault, DEADLOCK, column, semaphore, needed, semaphores[semaphore])
             semaphores[semaphore] -= needed
     return True
 
@@ -123,11 +128,7 @@ def within(fault, row, column, low, high):
     value = row[column]
     if low <= value <= high:
         return True
-    fault[FAULT_COLUMN] = column
-    fault[FAULT_LOW] = value
-    fault[FAULT_HIGH] = low
-    fault[FAULT_LIMIT] = high
-    return False
+    return failed(fault, VALUE, column, value, low, high)
 
 
 @inner
@@ -156,8 +157,4 @@ def spans(fault, row, column, limit, stride, rows, size):
             low += (rows - 1) * stride
     if ok and low >= 0 and high + size <= limit:
         return True
-    fault[FAULT_COLUMN] = column
-    fault[FAULT_LOW] = low
-    fault[FAULT_HIGH] = high + size
-    fault[FAULT_LIMIT] = limit
-    return False
+    return failed(fault, ADDRESS, column, low, high + size, limit)

@@ -5,4 +5,4 @@ from numba import njit
 from .. import kernel_cache  # noqa: F401  (chooses the cache folder before the first kernel)
 
 entry = njit(cache=True, error_model="numpy")
-inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)  # pyright: ignore[reportCallIssue]

@@ -5,16 +5,13 @@ import numpy as np
 from ...backends.isa.npu import NPU
 from ...backends.isa.spec import WIDTH
 from .dispatch import (
-    ADDRESS,
-    DEADLOCK,
     FAILED,
+    FAULT_KIND,
     FAULT_PC,
     FINISHED,
     LAST_CONTROL,
-    MAX_EXTENT,
     OK,
     ONE,
-    UNKNOWN,
     WORD,
     ZERO,
     columns,
@@ -26,7 +23,7 @@ from .dispatch import (
     take,
     within,
 )
-from .half import axpy1, axpy16, axpy64, copy, load_half, load_int, store_float
+from .half import axpy1, axpy1_half, axpy16, axpy16_half, axpy64, axpy64_half, copy, load_half, load_int, store_float
 from .jit import entry, inner
 from .rows import CHUNK, widen_row
 from .vector import run_argmax, run_binary, run_fill, run_mask, run_reduce, run_rope, run_unary
@@ -41,18 +38,17 @@ _ROPE, _MASK, _ARGMAX, _FILL = NPU["rope"].number, NPU["mask"].number, NPU["argm
 _SYNC = NPU["sync"].number
 
 TILE_K, TILE_N = 128, 64
-"""Weights that a gemv converts at a time."""
+"""Weights that a matmul of several rows converts at a time."""
 
-SCRATCH = 3 * CHUNK + TILE_K * TILE_N
-"""float32 elements of scratch a program needs: three rows, and the tile of a gemv from TILE on."""
-TILE = 3 * CHUNK
+SCRATCH = int(CHUNK) + TILE_K * TILE_N
+"""float32 elements of scratch that a program needs: a row, and a tile of weights (or two more rows)."""
 
 
 @entry
 def run_npu(code, terms, registers, semaphores, memory, linear_bytes, local, weights, scratch, fault):
-    """Run a program to its end; OK, or the status of the instruction that could not be executed (details in `fault`).
+    """Run a program to its end; OK, or why an instruction could not be executed (details in `fault`).
 
-    `memory` is all of main memory as bytes in linear order, `weights` float32[arrays, rows, cols].
+    `memory` is all of main memory as bytes in linear order, `weights` uint8[arrays, rows, 2 * cols] (f16).
     """
     row = np.empty(WIDTH, np.int64)
     pc = ZERO
@@ -64,10 +60,10 @@ def run_npu(code, terms, registers, semaphores, memory, linear_bytes, local, wei
             if pc == FINISHED:
                 return OK
             if pc == FAILED:
-                return ADDRESS
+                return fault[FAULT_KIND]
             continue
         if not take(semaphores, row, fault):
-            return DEADLOCK
+            return fault[FAULT_KIND]
         opcode = row[0]
         if opcode == _LOAD:
             done = run_load(row, memory, linear_bytes, local, fault)
@@ -95,12 +91,10 @@ def run_npu(code, terms, registers, semaphores, memory, linear_bytes, local, wei
             done = run_argmax(row, local, fault)
         elif opcode == _FILL:
             done = run_fill(row, local, scratch, fault)
-        elif opcode == _SYNC:
-            done = True
         else:
-            return UNKNOWN
+            done = opcode == _SYNC
         if not done:
-            return ADDRESS
+            return fault[FAULT_KIND]
         post(semaphores, row)
         pc += 1
     return OK
@@ -158,103 +152,139 @@ def run_gather(row, memory, linear_bytes, local, fault):
 
 @inner
 def run_preload(row, local, weights, fault):
-    """Convert an f16 tile to the float32 weights of an array."""
-    arrays, array_rows, array_cols = weights.shape
-    k, n, transpose = row[_preload.k], row[_preload.n], row[_preload.transpose] != 0
-    stored_rows, stored_cols = (n, k) if transpose else (k, n)
-    stride = row[_preload.weights_stride]
+    """Copy an f16 tile to the weights of an array, [k][n]."""
+    arrays, array_rows, array_pitch = weights.shape
+    k, n, stride, transpose = row[_preload.k], row[_preload.n], row[_preload.weights_stride], row[_preload.transpose]
+    stored_rows, stored_cols = (n, k) if transpose != 0 else (k, n)
     if not (
         within(fault, row, _preload.array, ZERO, arrays - 1)
         and within(fault, row, _preload.k, ZERO, array_rows)
-        and within(fault, row, _preload.n, ZERO, array_cols)
+        and within(fault, row, _preload.n, ZERO, array_pitch // 2)
         and spans(fault, row, _preload.weights, len(local), stride, stored_rows, 2 * stored_cols)
     ):
         return False
-    target = weights[row[_preload.array]].reshape(array_rows * array_cols)
-    _widen_tile(target, array_cols, local, row[_preload.weights], stride, k, n, transpose)
-    return True
-
-
-@inner
-def _widen_tile(target, pitch, local, address, stride, k, n, transpose):
-    """target[i*pitch + j] = W[i][j] for i < k, j < n; W is stored [k][n], or [n][k] when `transpose`."""
-    if not transpose:
+    tile = weights[row[_preload.array]].reshape(array_rows * array_pitch)
+    if transpose == 0:
         for i in range(k):
-            widen_row(target[i * pitch :], local, address + i * stride, n)
-        return
+            copy(tile, i * array_pitch, local, row[_preload.weights] + i * stride, 2 * n)
+        return True
     for j in range(n):
         for i in range(k):
-            target[i * pitch + j] = load_half(local, address + j * stride + 2 * i)
+            copy(tile, i * array_pitch + 2 * j, local, row[_preload.weights] + j * stride + 2 * i, 2)
+    return True
 
 
 @inner
 def run_matmul(row, local, weights, scratch, fault):
     """acc = (acc or 0) + a * W of an array."""
-    arrays, array_rows, array_cols = weights.shape
+    arrays, array_rows, array_pitch = weights.shape
     m, k, n = row[_matmul.m], row[_matmul.k], row[_matmul.n]
     if not (
         within(fault, row, _matmul.array, ZERO, arrays - 1)
-        and within(fault, row, _matmul.k, ZERO, min(array_rows, CHUNK))
-        and within(fault, row, _matmul.n, ZERO, array_cols)
+        and within(fault, row, _matmul.k, ZERO, array_rows)
+        and within(fault, row, _matmul.n, ZERO, array_pitch // 2)
         and spans(fault, row, _matmul.a, len(local), row[_matmul.a_stride], m, 2 * k)
         and spans(fault, row, _matmul.acc, len(local), row[_matmul.acc_stride], m, 4 * n)
     ):
         return False
-    tile = weights[row[_matmul.array]].reshape(array_rows * array_cols)
-    for r in range(m):
-        acc = row[_matmul.acc] + r * row[_matmul.acc_stride]
-        if row[_matmul.accumulate] == 0:
-            _clear(local, acc, n)
-        widen_row(scratch, local, row[_matmul.a] + r * row[_matmul.a_stride], k)
-        _multiply_row(local, acc, scratch, tile, array_cols, k, n)
+    if row[_matmul.accumulate] == 0:
+        _clear(local, row[_matmul.acc], row[_matmul.acc_stride], m, n)
+    tile = weights[row[_matmul.array]].reshape(array_rows * array_pitch)
+    a, acc = (row[_matmul.a], row[_matmul.a_stride]), (row[_matmul.acc], row[_matmul.acc_stride])
+    _multiply(local, a, acc, tile, (ZERO, array_pitch, ZERO), m, k, n, scratch)
     return True
 
 
 @inner
-def _clear(local, acc, n):
-    for j in range(n):
-        store_float(local, acc + 4 * j, np.float32(0))
-
-
-@inner
-def _multiply_row(local, acc, a, w, pitch, k, n):
-    """acc[0:n] += a[:k] * W, k ascending for each element."""
-    j = 0
-    while j + 64 <= n:
-        axpy64(local, acc + 4 * j, a, 0, w, 4 * j, 4 * pitch, k)
-        j += 64
-    while j + 16 <= n:
-        axpy16(local, acc + 4 * j, a, 0, w, 4 * j, 4 * pitch, k)
-        j += 16
-    while j < n:
-        axpy1(local, acc + 4 * j, a, 0, w, 4 * j, 4 * pitch, k)
-        j += 1
-
-
-@inner
 def run_gemv(row, local, scratch, fault):
-    """preload + matmul without an array: tiles of the weights are converted to scratch, k tiles ascending."""
-    m, k, n, transpose = row[_gemv.m], row[_gemv.k], row[_gemv.n], row[_gemv.transpose] != 0
-    stride = row[_gemv.weights_stride]
-    stored_rows, stored_cols = (n, k) if transpose else (k, n)
+    """preload + matmul without an array: the weights are read where they are."""
+    m, k, n, stride, transpose = (
+        row[_gemv.m],
+        row[_gemv.k],
+        row[_gemv.n],
+        row[_gemv.weights_stride],
+        row[_gemv.transpose],
+    )
+    stored_rows, stored_cols = (n, k) if transpose != 0 else (k, n)
     if not (
         counted(fault, row, _gemv.k, _gemv.n)
-        and within(fault, row, _gemv.m, ZERO, MAX_EXTENT)
         and spans(fault, row, _gemv.weights, len(local), stride, stored_rows, 2 * stored_cols)
         and spans(fault, row, _gemv.a, len(local), row[_gemv.a_stride], m, 2 * k)
         and spans(fault, row, _gemv.acc, len(local), row[_gemv.acc_stride], m, 4 * n)
     ):
         return False
     if row[_gemv.accumulate] == 0:
-        for r in range(m):
-            _clear(local, row[_gemv.acc] + r * row[_gemv.acc_stride], n)
-    for j in range(0, n, TILE_N):
-        for i in range(0, k, TILE_K):
-            tile_n, tile_k = min(TILE_N, n - j), min(TILE_K, k - i)
-            start = j * stride + 2 * i if transpose else i * stride + 2 * j
-            _widen_tile(scratch[TILE:], TILE_N, local, row[_gemv.weights] + start, stride, tile_k, tile_n, transpose)
-            for r in range(m):
-                acc = row[_gemv.acc] + r * row[_gemv.acc_stride] + 4 * j
-                widen_row(scratch, local, row[_gemv.a] + r * row[_gemv.a_stride] + 2 * i, tile_k)
-                _multiply_row(local, acc, scratch, scratch[TILE:], TILE_N, tile_k, tile_n)
+        _clear(local, row[_gemv.acc], row[_gemv.acc_stride], m, n)
+    a, acc = (row[_gemv.a], row[_gemv.a_stride]), (row[_gemv.acc], row[_gemv.acc_stride])
+    _multiply(local, a, acc, local, (row[_gemv.weights], stride, transpose), m, k, n, scratch)
     return True
+
+
+@inner
+def _clear(local, acc, acc_stride, m, n):
+    for r in range(m):
+        for j in range(n):
+            store_float(local, acc + r * acc_stride + 4 * j, np.float32(0))
+
+
+@inner
+def _multiply(local, a, acc, source, weights, m, k, n, scratch):
+    """acc += a * W, k ascending for each element. `a` and `acc` are (address, stride), `weights` is (address, stride,
+    transpose) in `source`. Blocks of k ascend too, and a block continues from the float32 that the last one stored."""
+    for i in range(0, k, TILE_K):
+        tile_k = min(TILE_K, k - i)
+        for j in range(0, n, TILE_N):
+            tile_n = min(TILE_N, n - j)
+            as_stored = m == 1 and weights[2] == 0
+            if not as_stored:
+                _widen_tile(scratch[CHUNK:], source, weights, i, j, tile_k, tile_n)
+            for r in range(m):
+                if j == 0 or m > 1:
+                    widen_row(scratch, local, a[0] + r * a[1] + 2 * i, tile_k)
+                acc_row = acc[0] + r * acc[1] + 4 * j
+                if as_stored:
+                    at = weights[0] + i * weights[1] + 2 * j
+                    _multiply_stored(local, acc_row, scratch, source, at, weights[1], tile_k, tile_n)
+                else:
+                    _multiply_widened(local, acc_row, scratch, scratch[CHUNK:], tile_k, tile_n)
+
+
+@inner
+def _widen_tile(target, source, weights, i, j, k, n):
+    """target[k][TILE_N] = k x n weights from row i, column j."""
+    address, stride, transpose = weights
+    if transpose == 0:
+        for row in range(k):
+            widen_row(target[row * TILE_N :], source, address + (i + row) * stride + 2 * j, n)
+        return
+    for col in range(n):
+        for row in range(k):
+            target[row * TILE_N + col] = load_half(source, address + (j + col) * stride + 2 * (i + row))
+
+
+@inner
+def _multiply_stored(local, acc, a, w, w_at, w_stride, k, n):
+    j = 0
+    while j + 64 <= n:
+        axpy64_half(local, acc + 4 * j, a, 0, w, w_at + 2 * j, w_stride, k)
+        j += 64
+    while j + 16 <= n:
+        axpy16_half(local, acc + 4 * j, a, 0, w, w_at + 2 * j, w_stride, k)
+        j += 16
+    while j < n:
+        axpy1_half(local, acc + 4 * j, a, 0, w, w_at + 2 * j, w_stride, k)
+        j += 1
+
+
+@inner
+def _multiply_widened(local, acc, a, w, k, n):
+    j = 0
+    while j + 64 <= n:
+        axpy64(local, acc + 4 * j, a, 0, w, 4 * j, 4 * TILE_N, k)
+        j += 64
+    while j + 16 <= n:
+        axpy16(local, acc + 4 * j, a, 0, w, 4 * j, 4 * TILE_N, k)
+        j += 16
+    while j < n:
+        axpy1(local, acc + 4 * j, a, 0, w, 4 * j, 4 * TILE_N, k)
+        j += 1

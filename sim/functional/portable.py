@@ -1,66 +1,56 @@
-"""Half precision by bit operations, for processors without conversion instructions. Same results as half.py's."""
+"""Half precision by bit operations in LLVM IR, for processors without conversion instructions; scalars and vectors."""
 
-import numpy as np
-from numba import uint32
-from numba.core import types
-from numba.core.typing import signature
-from numba.extending import intrinsic
+from typing import Any
 
-from .jit import inner
+from llvmlite import ir
 
 
-@intrinsic
-def bits_of(typing_context, value):
-    """The 32 bits of a float32."""
-
-    def codegen(context, builder, sig, args):
-        return builder.bitcast(args[0], context.get_value_type(types.uint32))
-
-    return signature(types.uint32, types.float32), codegen
+def _like(kind: Any, element: Any) -> Any:
+    """`element`, as often as `kind` has lanes."""
+    return ir.VectorType(element, kind.count) if isinstance(kind, ir.VectorType) else element
 
 
-@intrinsic
-def float_of(typing_context, bits):
-    """The float32 with these 32 bits."""
-
-    def codegen(context, builder, sig, args):
-        return builder.bitcast(args[0], context.get_value_type(types.float32))
-
-    return signature(types.float32, types.uint32), codegen
+def _constant(kind: Any, value: float) -> Any:
+    return ir.Constant(kind, [value] * kind.count if isinstance(kind, ir.VectorType) else value)
 
 
-@inner
-def widen_bits(half):
-    """float32 with the value of the f16 whose bits are `half`; a signalling NaN becomes quiet."""
-    sign = uint32((half & 0x8000) << 16)
-    exponent = (half >> 10) & 0x1F
-    fraction = half & 0x3FF
-    if exponent == 0x1F:
-        quiet = 0x400000 if fraction else 0
-        return float_of(uint32(sign | 0x7F800000 | quiet | (fraction << 13)))
-    if exponent == 0:
-        magnitude = np.float32(fraction) * np.float32(2.0**-24)
-        return float_of(uint32(sign | bits_of(magnitude)))
-    return float_of(uint32(sign | ((exponent + 112) << 23) | (fraction << 13)))
+def widen(builder: Any, half: Any) -> Any:
+    """float with the value of `half` (i16 bits). A signalling NaN becomes quiet, as in hardware."""
+    word, real = _like(half.type, ir.IntType(32)), _like(half.type, ir.FloatType())
+    bits = builder.zext(half, word)
+    sign = builder.shl(builder.and_(bits, _constant(word, 0x8000)), _constant(word, 16))
+    magnitude = builder.shl(builder.and_(bits, _constant(word, 0x7FFF)), _constant(word, 13))
+    # the exponent bias of f16 is 112 less than that of f32; the product is exact and normalises subnormals
+    scaled = builder.fmul(builder.bitcast(magnitude, real), _constant(real, 2.0**112))
+    fraction = builder.and_(magnitude, _constant(word, 0x7FFFFF))
+    infinity = builder.or_(fraction, _constant(word, 0x7F800000))
+    quiet = builder.or_(infinity, _constant(word, 0x400000))
+    is_infinity = builder.icmp_unsigned("==", fraction, _constant(word, 0))
+    special = builder.select(is_infinity, infinity, quiet)
+    is_special = builder.icmp_unsigned(">=", magnitude, _constant(word, 0x7C00 << 13))
+    finite = builder.bitcast(scaled, word)
+    return builder.bitcast(builder.or_(sign, builder.select(is_special, special, finite)), real)
 
 
-@inner
-def narrow_bits(value):
-    """Bits of the f16 nearest to the float32 `value`, ties to even, overflow to infinity."""
-    bits = np.int64(bits_of(value))
-    sign = (bits >> 16) & 0x8000
-    magnitude = bits & 0x7FFFFFFF
-    if magnitude > 0x7F800000:
-        return sign | 0x7E00 | ((magnitude >> 13) & 0x3FF)
-    if magnitude >= 0x47800000:
-        return sign | 0x7C00
-    if magnitude >= 0x38800000:
-        # a carry out of the fraction moves into the exponent, as it should
-        rounded = magnitude + 0xFFF + ((magnitude >> 13) & 1)
-        return sign | ((rounded - 0x38000000) >> 13)
-    if magnitude < 0x33000000:
-        return sign
-    shift = 126 - (magnitude >> 23)
-    fraction = (magnitude & 0x7FFFFF) | 0x800000
-    half_way = (np.int64(1) << (shift - 1)) - 1
-    return sign | ((fraction + half_way + ((fraction >> shift) & 1)) >> shift)
+def narrow(builder: Any, value: Any) -> Any:
+    """i16 bits of the f16 nearest to the float `value`, ties to even, overflow to infinity."""
+    word, real = _like(value.type, ir.IntType(32)), value.type
+    bits = builder.bitcast(value, word)
+    sign = builder.and_(builder.lshr(bits, _constant(word, 16)), _constant(word, 0x8000))
+    magnitude = builder.and_(bits, _constant(word, 0x7FFFFFFF))
+    fraction = builder.lshr(magnitude, _constant(word, 13))
+    # half of the last place, rounded up on odd: a carry out of the fraction moves into the exponent, as it should
+    odd = builder.and_(fraction, _constant(word, 1))
+    rounded = builder.add(builder.add(magnitude, _constant(word, 0xFFF)), odd)
+    normal = builder.lshr(builder.sub(rounded, _constant(word, 112 << 23)), _constant(word, 13))
+    # 0.5 has the last place of an f16 subnormal, so the addition rounds as the conversion must
+    shifted = builder.fadd(builder.bitcast(magnitude, real), _constant(real, 0.5))
+    subnormal = builder.sub(builder.bitcast(shifted, word), _constant(word, 0x3F000000))
+    is_subnormal = builder.icmp_unsigned("<", magnitude, _constant(word, 113 << 23))
+    result = builder.select(is_subnormal, subnormal, normal)
+    overflows = builder.icmp_unsigned(">=", magnitude, _constant(word, 143 << 23))
+    result = builder.select(overflows, _constant(word, 0x7C00), result)
+    payload = builder.or_(builder.and_(fraction, _constant(word, 0x3FF)), _constant(word, 0x7E00))
+    is_nan = builder.icmp_unsigned(">", magnitude, _constant(word, 0x7F800000))
+    result = builder.select(is_nan, payload, result)
+    return builder.trunc(builder.or_(result, sign), _like(value.type, ir.IntType(16)))

@@ -91,4 +91,4 @@ def add_lanes(lanes, values, count):
 @inner
 def total(lanes):
     """Halving-tree sum of the 16 lanes."""
-    return tree_sum(lanes, 0)
+    return tree_sum(lanes)

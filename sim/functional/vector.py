@@ -7,9 +7,8 @@ import numpy as np
 from ...backends.isa.npu import BINARY_OPS, BROADCASTS, NPU, REDUCE_OPS, ROPE_STYLES, UNARY_FUNCTIONS
 from ...backends.isa.spec import F16, F32
 from .dispatch import MAX_EXTENT, ONE, WORD, ZERO, columns, counted, spans, within
-from .half import LANES, load_float, store_float, store_int
+from .half import LANES, float_of, load_float, store_float, store_int
 from .jit import inner
-from .portable import float_of
 from .rows import CHUNK, add_lanes, element_bytes, read_row, total, widen_row, write_row
 
 _binary, _unary, _reduce = columns(NPU["binary"]), columns(NPU["unary"]), columns(NPU["reduce"])
@@ -94,7 +93,7 @@ def run_unary(row, local, scratch, fault):
     """dst = f(a*scale + bias)."""
     function, rows, cols = row[_unary.function], row[_unary.rows], row[_unary.cols]
     dst_size, a_size = element_bytes(row[_unary.dst_type]), element_bytes(row[_unary.a_type])
-    scale, bias = float_of(np.uint32(row[_unary.scale])), float_of(np.uint32(row[_unary.bias]))
+    scale, bias = float_of(row[_unary.scale]), float_of(row[_unary.bias])
     if not (
         counted(fault, row, _unary.rows, _unary.cols)
         and spans(fault, row, _unary.dst, len(local), row[_unary.dst_stride], rows, cols * dst_size)
@@ -251,7 +250,7 @@ def run_fill(row, local, scratch, fault):
         and spans(fault, row, _fill.dst, len(local), row[_fill.dst_stride], rows, cols * size)
     ):
         return False
-    scratch[:CHUNK] = float_of(np.uint32(row[_fill.value]))
+    scratch[:CHUNK] = float_of(row[_fill.value])
     for r in range(rows):
         dst = row[_fill.dst] + r * row[_fill.dst_stride]
         for c in range(0, cols, CHUNK):

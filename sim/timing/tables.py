@@ -1,164 +1,136 @@
-"""The memory of a machine as typed arrays: nodes, commands and rules, and the state that the command engine changes."""
+"""The memory of a machine as two flat int64 arrays: tables that never change, and the state that the engine changes.
 
+Flat because Numba counts references of every array that it takes out of a tuple, which costs ten times the work itself.
+`tables` starts with the numbers below; those called AT_ are offsets of a region, in `tables` or in `state`.
+"""
+
+from collections.abc import Iterator
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 
 LEVELS = ("channel", "pseudo_channel", "rank", "bank_group", "bank")
-ACTIONS = ("none", "activate", "precharge", "column", "column_precharge", "refresh")
 INSTRUCTIONS = ("write_buffer", "copy_row", "activate", "mac", "read_acc", "precharge", "scatter")
-"""PIM instructions that stand for DRAM commands, in the order of the instruction tables."""
+"""PIM instructions that stand for DRAM commands, in the order of the instruction table."""
+
+
+def numbers(begin: int, end: int) -> Iterator[Any]:
+    """Typed constants: Numba compiles a function anew for every literal that it is called with."""
+    return map(np.int64, range(begin, end))
+
+
+NONE, ZERO, ONE = numbers(-1, 2)
 
 NEVER = -(1 << 60)  # long before cycle 0
 BUS_SLOTS = 1024  # cycles around the present for which the row-command bus is remembered
-LOG_FIELDS = ("cycle", "command", "channel", "scope", "node", "row", "count", "spacing", "tag")
+LOG_FIELDS = ("cycle", "command", "channel", "node", "row", "count", "spacing", "tag")
 
-(
-    CHANNELS,
-    BANKS,
-    ROW_BYTES,
-    ACCESS_BYTES,
-    COLUMN_BYTES,
-    REFRESH_LEVEL,
-    REFRESH_NODES,
-    REFRESH_INTERVAL,
-    ACT,
-    PRE,
-    RD,
-    WR,
-    REF,
-    MODE,
-    DUAL,
-    LANES,
-    SOFTMAX_ELEMENTS,
-    SOFTMAX_LATENCY,
-    FACTS,
-) = range(19)
-"""Indices of `Dram.facts`."""
+(CHANNELS, BANKS, RANKS, ROW_BYTES, ACCESS_BYTES, COLUMN_BYTES, REFRESH_NODES, REFRESH_INTERVAL) = numbers(0, 8)
+(ACT, PRE, RD, WR, REF, MODE) = numbers(8, 14)  # numbers of commands, -1 where the machine has none
+(DUAL, LANES, SOFTMAX_ELEMENTS, SOFTMAX_LATENCY) = numbers(14, 18)
+(AT_COMMAND, AT_ENTRY, AT_MEMBERS, AT_REFRESH_NODE, AT_INSTRUCTION) = numbers(18, 23)  # in tables
+(AT_READY, SLOTS, AT_RING, RING_WORDS, AT_ROW, AT_DUE, AT_BUS) = numbers(23, 30)  # in state, per channel
+(AT_REGISTER_MODE, AT_STREAM, AT_DONE, AT_COUNTS, AT_LOG_SIZE, AT_LOG, LOG_CAPACITY, COMMAND_COUNT) = numbers(30, 38)
+FACTS = 38
 
-REPEAT, COLUMNS_PER_COMMAND, EXTRA_SLOTS, FILL_CYCLES, FIRST_COMMAND, COMMANDS = range(6)
-"""Columns of `Dram.instruction`."""
+(SCOPE, NODES, FIRST_ENTRY, LATENCY, REGISTER_MODE, SPACING, COMMAND_FIELDS) = numbers(0, 7)
+"""Fields of a command in its region: level, nodes of that level in a channel, number of its first entry, ..."""
+
+(CHECKS, EFFECTS, LIMITS, COUNTED, ENTRY_FIELDS) = numbers(0, 5)
+"""Fields of an entry, one for every command and node it may go to; a list ends where the next begins.
+
+CHECKS: slots of `ready` to look at. EFFECTS: slot, cycles, step: after n commands from cycle t on, the slot is not
+ready before t + (n - 1)*step + cycles. LIMITS: ring, cycles: the oldest time in the ring must be that long ago.
+COUNTED: ring, size: where to note the command. A ring is its next index, then its times.
+"""
+
+(REPEAT, COLUMNS_PER_COMMAND, EXTRA_SLOTS, FILL_CYCLES, FIRST_COMMAND, COMMANDS, INSTRUCTION_FIELDS) = numbers(0, 7)
+"""Fields of a PIM instruction; FIRST_COMMAND is an offset in `tables`, where its COMMANDS command numbers stand."""
 
 
 class Dram(NamedTuple):
-    """All memory state of a device. Numba sees a tuple of int64 arrays.
+    """The arrays for kernels, and views of the state for everybody else."""
 
-    A node is a channel, pseudo-channel, rank, bank group or bank; node ids count over a channel, all levels together.
-    `path[level, i]` holds the ids of the i-th node of a level and of the nodes above it, `members[level, i]` its banks.
-    Banks are numbered in the machine's bank order.
-    """
-
-    facts: np.ndarray
-    path: np.ndarray  # [level, node of the level, level above]
-    members: np.ndarray  # [level, node of the level, bank]
-    nodes: np.ndarray  # [level] nodes of a level in a channel
-    refresh_node: np.ndarray  # [bank] which of the refresh nodes it belongs to
-    scope: np.ndarray  # [command] and so on
-    latency: np.ndarray
-    register_mode: np.ndarray
-    spacing: np.ndarray  # [command, level] distance of equal commands as that level sees it
-    rule_begin: np.ndarray  # [command, level + 1] range in the next two
-    rule_following: np.ndarray
-    rule_cycles: np.ndarray
-    windows: np.ndarray  # [window] level, cycles, size
-    window_counts: np.ndarray  # [window, command] whether it counts the command
-    window_limits: np.ndarray  # [window, command] whether it limits the command
-    in_window: np.ndarray  # [command] whether any window counts or limits it
-    instruction: np.ndarray  # [INSTRUCTIONS, 6]
-    instruction_commands: np.ndarray
-    ready: np.ndarray  # [channel, node, command] earliest cycle
+    tables: np.ndarray
+    state: np.ndarray
+    ready: np.ndarray  # [channel, node, command] first legal cycle, as the node sees it
     open_row: np.ndarray  # [channel, side, bank] open row or -1
-    ring: np.ndarray  # [channel, window, node, entry] cycles of the last commands counted
-    ring_next: np.ndarray  # [channel, window, node] oldest entry
-    refresh_due: np.ndarray  # [channel, refresh node]
-    bus: np.ndarray  # [channel, cycle mod BUS_SLOTS] cycle in which the slot was last taken
-    in_register_mode: np.ndarray  # [channel]
-    stream: np.ndarray  # [channel] when the next PIM instruction may start
-    done: np.ndarray  # [channel] when the last effect of a PIM instruction is complete
     counts: np.ndarray  # [channel, command]
     log: np.ndarray  # [capacity, LOG_FIELDS]
-    log_size: np.ndarray  # [1] entries, also those that did not fit
 
 
 def build_dram(machine: dict[str, Any], log_capacity: int = 0) -> Dram:
     """Tables and idle state for the `memory`, `command`, `constraint` and `pim` sections of a machine."""
     memory, pim = machine["memory"], machine["pim"]
     names = command_names(machine)
-    commands = [machine["command"][name] for name in names]
     number = {name: index for index, name in enumerate(names)}
-    path, members, nodes = _nodes(memory)
-    channels, banks = memory["channels"], int(nodes[-1])
-    node_count = int(nodes.sum())
-    rules, windows = _rules(machine, number)
-    refresh_level = LEVELS.index(memory["refresh_scope"])
-    refresh_nodes = int(nodes[refresh_level])
-    instruction, instruction_commands = _instructions(pim, number)
+    tree = _tree(memory)
+    channels, banks = memory["channels"], len(tree.banks)
+    interval, refresh_level = memory["refresh_interval_cycles"], LEVELS.index(memory["refresh_scope"])
+    refresh_members = tree.members[refresh_level]
 
-    facts = np.zeros(FACTS, np.int64)
-    facts[[CHANNELS, BANKS, ROW_BYTES, ACCESS_BYTES, COLUMN_BYTES]] = (
+    tables = _Builder(FACTS)
+    tables.words[CHANNELS : REFRESH_INTERVAL + 1] = [
         channels,
         banks,
-        memory["row_bytes"],
-        memory["access_bytes"],
-        memory["column_bytes"],
-    )
-    facts[[REFRESH_LEVEL, REFRESH_NODES, REFRESH_INTERVAL]] = (
-        refresh_level,
-        refresh_nodes,
-        memory["refresh_interval_cycles"],
-    )
-    facts[[ACT, PRE, RD, WR]] = [number[name] for name in ("act", "pre", "rd", "wr")]
-    facts[REF] = number.get("ref", -1)
-    facts[MODE] = number.get(pim.get("mode_command", ""), -1)
-    facts[[DUAL, LANES, SOFTMAX_ELEMENTS, SOFTMAX_LATENCY]] = (
+        len(tree.members[LEVELS.index("rank")]),
+        *(memory[key] for key in ("row_bytes", "access_bytes", "column_bytes")),
+        len(refresh_members),
+        interval,
+    ]
+    commands = [number.get(name, -1) for name in ("act", "pre", "rd", "wr", "ref", pim.get("mode_command", ""))]
+    tables.words[ACT : MODE + 1] = commands
+    tables.words[DUAL : SOFTMAX_LATENCY + 1] = [
         int(pim["dual_row_buffer"]),
         pim["lanes"],
         max(1, pim["softmax_elements_per_cycle"]),
         pim["softmax_latency_cycles"],
-    )
-    begin, following, cycles, spacing = _rule_arrays(rules, len(names))
-    counts, limits = (np.zeros((len(windows), len(names)), np.int64) for _ in range(2))
-    for index, (_, preceding, limited, _, _) in enumerate(windows):
-        counts[index, preceding] = 1
-        limits[index, limited] = 1
-    size = max((window[4] for window in windows), default=1)
-    interval = memory["refresh_interval_cycles"]
-    due = [interval * (node + 1) // refresh_nodes if interval else 1 << 62 for node in range(refresh_nodes)]
-    refresh_node = np.zeros(banks, np.int64)
-    for node in range(refresh_nodes):
-        refresh_node[members[refresh_level, node, : banks // refresh_nodes]] = node
+    ]
+    ring_words = _commands(tables, machine, number, tree)
+    members = [[*group, *[-1] * (banks - len(group))] for level in tree.members for group in _pad(level, banks)]
+    tables.words[AT_MEMBERS] = tables.add([bank for group in members for bank in group])
+    owner = {bank: node for node, group in enumerate(refresh_members) for bank in group}
+    tables.words[AT_REFRESH_NODE] = tables.add([owner[bank] for bank in range(banks)])
+    _instructions(tables, pim, number)
+
+    due = [
+        interval * (node + 1) // len(refresh_members) if interval else 1 << 62 for node in range(len(refresh_members))
+    ]
+    slots = tree.nodes * len(names)
+    state = _Builder(0)
+    ring = np.full(max(1, ring_words), NEVER, np.int64)
+    ring[tables.rings] = 0
+    regions = {
+        AT_READY: [0] * (channels * slots),
+        AT_RING: list(ring) * channels,
+        AT_ROW: [-1] * (channels * 2 * banks),
+        AT_DUE: due * channels,
+        AT_BUS: [-1] * (channels * BUS_SLOTS),
+        AT_REGISTER_MODE: [0] * channels,
+        AT_STREAM: [0] * channels,
+        AT_DONE: [0] * channels,
+        AT_COUNTS: [0] * (channels * len(names)),
+        AT_LOG_SIZE: [0],
+        AT_LOG: [0] * (log_capacity * len(LOG_FIELDS)),
+    }
+    for region, values in regions.items():
+        tables.words[region] = state.add(values)
+    tables.words[SLOTS], tables.words[RING_WORDS] = slots, max(1, ring_words)
+    tables.words[LOG_CAPACITY], tables.words[COMMAND_COUNT] = log_capacity, len(names)
+    words = np.array(state.words, np.int64)
+
+    def view(region: int, *shape: int) -> np.ndarray:
+        begin = tables.words[region]
+        return words[begin : begin + int(np.prod(shape))].reshape(shape)
+
     return Dram(
-        facts=facts,
-        path=path,
-        members=members,
-        nodes=nodes,
-        refresh_node=refresh_node,
-        scope=_array([LEVELS.index(command["scope"]) for command in commands]),
-        latency=_array([command["latency_cycles"] for command in commands]),
-        register_mode=_array([int(command["register_mode"]) for command in commands]),
-        spacing=spacing,
-        rule_begin=begin,
-        rule_following=following,
-        rule_cycles=cycles,
-        windows=_array([[window[0], window[3], window[4]] for window in windows]).reshape(-1, 3),
-        window_counts=counts,
-        window_limits=limits,
-        in_window=(counts.any(axis=0) | limits.any(axis=0)).astype(np.int64),
-        instruction=instruction,
-        instruction_commands=instruction_commands,
-        ready=np.zeros((channels, node_count, len(names)), np.int64),
-        open_row=np.full((channels, 2, banks), -1, np.int64),
-        ring=np.full((channels, len(windows), node_count, size), NEVER, np.int64),
-        ring_next=np.zeros((channels, len(windows), node_count), np.int64),
-        refresh_due=np.tile(_array(due), (channels, 1)),
-        bus=np.full((channels, BUS_SLOTS), -1, np.int64),
-        in_register_mode=np.zeros(channels, np.int64),
-        stream=np.zeros(channels, np.int64),
-        done=np.zeros(channels, np.int64),
-        counts=np.zeros((channels, len(names)), np.int64),
-        log=np.zeros((log_capacity, len(LOG_FIELDS)), np.int64),
-        log_size=np.zeros(1, np.int64),
+        tables=np.array(tables.words, np.int64),
+        state=words,
+        ready=view(AT_READY, channels, tree.nodes, len(names)),
+        open_row=view(AT_ROW, channels, 2, banks),
+        counts=view(AT_COUNTS, channels, len(names)),
+        log=view(AT_LOG, log_capacity, len(LOG_FIELDS)),
     )
 
 
@@ -167,93 +139,149 @@ def command_names(machine: dict[str, Any]) -> tuple[str, ...]:
     return tuple(machine["command"])
 
 
-def _array(values: Any) -> np.ndarray:
-    return np.array(values, np.int64)
+class _Builder:
+    """A growing list of words; `rings` are the places of the next indices in the ring region."""
+
+    def __init__(self, facts: int):
+        self.words = [0] * facts
+        self.rings: list[int] = []
+
+    def add(self, values: list[int]) -> int:
+        """Append a region; its offset."""
+        begin = len(self.words)
+        self.words += values
+        return begin
 
 
-def _nodes(memory: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Node ids along the path of every node, the banks of every node, and how many nodes each level has."""
+class Tree(NamedTuple):
+    """Nodes of a channel. Banks are numbered in the machine's bank order, other nodes by their position."""
+
+    nodes: int  # of all levels together
+    paths: list[list[tuple[int, ...]]]  # [level][node] ids of the nodes from the channel down to this one
+    members: list[list[list[int]]]  # [level][node] its banks
+    banks: list[tuple[int, ...]]
+
+
+def _tree(memory: dict[str, Any]) -> Tree:
     extents = {
         "pseudo_channel": memory["pseudo_channels"],
         "rank": memory["ranks"],
         "bank_group": memory["bank_groups"],
         "bank": memory["banks_per_group"],
     }
-    shape = [extents[level] for level in LEVELS[1:]]
-    nodes = _array([1, *np.cumprod(shape)])
-    first = np.concatenate(([0], np.cumsum(nodes)[:-1]))
-    banks = int(nodes[-1])
-    path = np.full((len(LEVELS), banks, len(LEVELS)), -1, np.int64)
-    members = np.full((len(LEVELS), banks, banks), -1, np.int64)
-    fill = np.zeros((len(LEVELS), banks), np.int64)
-    order = memory["bank_order"]
-    ranges = [range(extents[level]) for level in reversed(order)]
-    for bank, indices in enumerate(product(*ranges)):
-        index = dict(zip(reversed(order), indices, strict=True))
-        positions = [0]  # of the nodes above the bank, each among the nodes of its level
+    sizes = [1, *np.cumprod([extents[level] for level in LEVELS[1:]]).tolist()]
+    first = [sum(sizes[:level]) for level in range(len(LEVELS))]
+    paths: list[list[tuple[int, ...]]] = [[()] * size for size in sizes]
+    members: list[list[list[int]]] = [[[] for _ in range(size)] for size in sizes]
+    slowest_first = list(reversed(memory["bank_order"]))
+    for bank, indices in enumerate(product(*(range(extents[level]) for level in slowest_first))):
+        index = dict(zip(slowest_first, indices, strict=True))
+        positions = [0]
         for level in LEVELS[1:]:
             positions.append(positions[-1] * extents[level] + index[level])
-        ids = first + positions
+        ids = tuple(begin + position for begin, position in zip(first, positions, strict=True))
         for level, position in enumerate(positions[:-1]):
-            path[level, position, : level + 1] = ids[: level + 1]
-            members[level, position, fill[level, position]] = bank
-            fill[level, position] += 1
-        path[-1, bank] = ids  # banks go by the machine's order, inner nodes by their position
-        members[-1, bank, 0] = bank
-    return path, members, nodes
+            paths[level][position] = ids[: level + 1]
+            members[level][position].append(bank)
+        paths[-1][bank] = ids
+        members[-1][bank].append(bank)
+    return Tree(sum(sizes), paths, members, paths[-1])
+
+
+def _pad(level: list[list[int]], banks: int) -> list[list[int]]:
+    return level + [[]] * (banks - len(level))
 
 
 Rules = list[list[dict[int, int]]]  # [preceding command][level] -> {following command: cycles}
-Window = tuple[int, list[int], list[int], int, int]  # level, preceding, following, cycles, size
 
 
-def _rules(machine: dict[str, Any], number: dict[str, int]) -> tuple[Rules, list[Window]]:
-    """The strictest distance for every pair of commands at every level, and the counting rules."""
+class _Window(NamedTuple):
+    level: int
+    preceding: set[int]
+    following: set[int]
+    cycles: int
+    size: int
+    begin: int  # of the first ring, one for each node of the level
+
+
+def _rules(machine: dict[str, Any], number: dict[str, int], tree: Tree) -> tuple[Rules, list[_Window], int]:
+    """The strictest distance for every pair of commands at every level, the counting rules, and words of rings."""
     rules: Rules = [[{} for _ in LEVELS] for _ in number]
-    windows: list[Window] = []
+    windows: list[_Window] = []
+    words = 0
     for rule in machine["constraint"]:
-        level, cycles = LEVELS.index(rule["level"]), rule["cycles"]
+        level, cycles, size = LEVELS.index(rule["level"]), rule["cycles"], rule["window"]
         preceding, following = ([number[name] for name in rule[key]] for key in ("preceding", "following"))
-        if rule["window"] > 1:
-            windows.append((level, preceding, following, cycles, rule["window"]))
+        if cycles <= 0:
             continue
-        for first, second in product(preceding, following):
-            if cycles > 0:
-                rules[first][level][second] = max(cycles, rules[first][level].get(second, 0))
-    return rules, windows
-
-
-def _rule_arrays(rules: Rules, commands: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    begin = np.zeros((commands, len(LEVELS) + 1), np.int64)
-    following: list[int] = []
-    cycles: list[int] = []
-    spacing = np.ones((commands, len(LEVELS)), np.int64)
-    for command, levels in enumerate(rules):
-        for level, pairs in enumerate(levels):
-            begin[command, level] = len(following)
-            following += pairs.keys()
-            cycles += pairs.values()
-            above = spacing[command, level - 1] if level else 1
-            spacing[command, level] = max(above, pairs.get(command, 1))
-        begin[command, -1] = len(following)
-    return begin, _array(following), _array(cycles), spacing
-
-
-def _instructions(pim: dict[str, Any], number: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
-    table = np.zeros((len(INSTRUCTIONS), 6), np.int64)
-    commands: list[int] = []
-    for index, name in enumerate(INSTRUCTIONS):
-        entry = pim["instruction"].get(name)
-        if entry is None or name not in pim["commands"]:
-            table[index] = (1, 1, 0, 0, len(commands), 0)
+        if size > 1:
+            windows.append(_Window(level, set(preceding), set(following), cycles, size, words))
+            words += (1 + size) * len(tree.paths[level])
             continue
-        table[index] = (
-            entry["repeat"],
-            entry["columns_per_command"],
-            entry["extra_slots"],
-            entry["fill_cycles"],
-            len(commands),
-            len(entry["commands"]),
-        )
-        commands += [number[command] for command in entry["commands"]]
-    return table, _array(commands)
+        for before, after in product(preceding, following):
+            rules[before][level][after] = max(cycles, rules[before][level].get(after, 0))
+    return rules, windows, words
+
+
+def _commands(tables: _Builder, machine: dict[str, Any], number: dict[str, int], tree: Tree) -> int:
+    """Add the command and entry regions; how many words the rings of a channel take."""
+    rules, windows, ring_words = _rules(machine, number, tree)
+    scopes = [LEVELS.index(command["scope"]) for command in machine["command"].values()]
+    first_entry = np.cumsum([0, *(len(tree.paths[scope]) for scope in scopes)]).tolist()
+    limited = [{command for pairs in rules for command in pairs[level]} for level in range(len(LEVELS))]
+    fields: list[int] = []
+    for index, command in enumerate(machine["command"].values()):
+        spacing = _spacing(rules[index], index, scopes[index])
+        fields += [scopes[index], len(tree.paths[scopes[index]]), first_entry[index], command["latency_cycles"]]
+        fields += [int(command["register_mode"]), spacing[scopes[index]]]
+    tables.words[AT_COMMAND] = tables.add(fields)
+    entries = tables.add([0] * (first_entry[-1] * ENTRY_FIELDS + 1))
+    tables.words[AT_ENTRY] = entries
+    for command, scope in enumerate(scopes):
+        spacing = _spacing(rules[command], command, scope)
+        for node, path in enumerate(tree.paths[scope]):
+            checks = [there * len(number) + command for level, there in enumerate(path) if command in limited[level]]
+            effects = [
+                (there * len(number) + after, cycles, spacing[level if after == command else scope])
+                for level, there in enumerate(path)
+                for after, cycles in rules[command][level].items()
+            ]
+            rings = [(window, _ring(window, path, tree)) for window in windows if window.level <= scope]
+            limits = [(ring, window.cycles) for window, ring in rings if command in window.following]
+            counted = [(ring, window.size) for window, ring in rings if command in window.preceding]
+            tables.rings += [ring for _, ring in rings]
+            entry = entries + (first_entry[command] + node) * ENTRY_FIELDS
+            for field, values in ((CHECKS, checks), (EFFECTS, effects), (LIMITS, limits), (COUNTED, counted)):
+                tables.words[entry + field] = tables.add([int(word) for value in values for word in _words(value)])
+            tables.words[entry + ENTRY_FIELDS] = len(tables.words)
+    return ring_words
+
+
+def _words(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _ring(window: _Window, path: tuple[int, ...], tree: Tree) -> int:
+    position = [node[-1] for node in tree.paths[window.level]].index(path[window.level])
+    return window.begin + position * (1 + window.size)
+
+
+def _spacing(levels: list[dict[int, int]], command: int, scope: int) -> list[int]:
+    """Distance of equal commands that stay in one node, as each level down to the scope sees it."""
+    spacing: list[int] = []
+    for level in range(scope + 1):
+        spacing.append(max(spacing[-1] if spacing else 1, levels[level].get(command, 1)))
+    return spacing
+
+
+def _instructions(tables: _Builder, pim: dict[str, Any], number: dict[str, int]) -> None:
+    fields: list[int] = []
+    for name in INSTRUCTIONS:
+        entry = pim["instruction"].get(name) if name in pim["commands"] else None
+        if entry is None:
+            fields += [1, 1, 0, 0, 0, 0]
+            continue
+        commands = tables.add([number[command] for command in entry["commands"]])
+        fields += [entry[key] for key in ("repeat", "columns_per_command", "extra_slots", "fill_cycles")]
+        fields += [commands, len(entry["commands"])]
+    tables.words[AT_INSTRUCTION] = tables.add(fields)

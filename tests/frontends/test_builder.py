@@ -2,7 +2,11 @@
 
 import pytest
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.arith import Arith
+from xdsl.dialects.builtin import Builtin, ModuleOp
+from xdsl.dialects.func import Func
+from xdsl.dialects.scf import Scf
+from xdsl.parser import Parser
 
 from pimlir.dialects import llm
 from pimlir.frontends import PRESETS, build_module, preset
@@ -19,6 +23,17 @@ def test_every_preset_builds_a_valid_model_stage(name):
     module.verify()
     VerifyModelPass().apply(Context(), module)
     assert len(ops(module)) < 100
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_printed_module_parses_to_the_same_module(name):
+    module = build_module(preset(name))
+    context = Context()
+    for dialect in (Builtin, Arith, Func, Scf, llm.LLM):
+        context.load_dialect(dialect)
+    parsed = Parser(context, str(module)).parse_module()
+    assert parsed.is_structurally_equivalent(module)
+    assert str(parsed) == str(module)
 
 
 def test_depth_and_width_do_not_change_the_number_of_ops():

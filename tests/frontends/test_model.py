@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from xdsl.dialects.builtin import StringAttr
 
 from pimlir.dialects import llm
 from pimlir.frontends import ModelFileError, load_model
@@ -14,9 +15,17 @@ def test_a_file_becomes_a_configuration_and_a_module_with_provenance(tiny_gguf):
     assert (config.heads, config.kv_heads, config.head_dim, config.vocabulary) == (4, 2, 8, 41)
     assert (config.rope_style, config.tied_head) == (llm.RopeStyle.INTERLEAVED, True)
     weights = {op.sym_name.data: op for op in model.build_module().walk() if isinstance(op, llm.WeightOp)}
-    attn_q = weights["attn_q"]
-    assert (attn_q.source.data, attn_q.file.data) == ("blk.{layer}.attn_q.weight", "tiny.gguf")
-    assert (attn_q.sha256.data, attn_q.source_type.data) == (model.store.origin.sha256, "F32")
+    properties = {
+        key: value.data for key, value in weights["attn_q"].properties.items() if isinstance(value, StringAttr)
+    }
+    assert model.store.origin is not None
+    assert properties == {
+        "sym_name": "attn_q",
+        "source": "blk.{layer}.attn_q.weight",
+        "file": "tiny.gguf",
+        "sha256": model.store.origin.sha256,
+        "source_type": "F32",
+    }
 
 
 def test_a_file_with_a_head_of_its_own_is_not_tied(tiny_gguf):
@@ -86,4 +95,5 @@ def test_quantised_tensors_are_decoded_when_read(tiny_gguf):
     tensors = {"blk.0.attn_q.weight": ((32, 32), 8, block * 32)}
     model = load_model(tiny_gguf(tensors=tensors))
     assert model.store.array("attn_q")[0, 5].tolist() == [0.5 * i for i in range(32)]
+    assert model.store.origin is not None
     assert model.store.origin.source_types["attn_q"] == "Q8_0+F32"

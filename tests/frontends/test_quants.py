@@ -44,7 +44,5 @@ def test_decoding_equals_the_scalar_definition(name):
     # Exponents of scales and plain floats are kept small: no infinities, no NaN.
     blocks[:, min(1, stored.size - 1)] &= 0x3F
     blocks[:, stored.size - 1 if stored.block == 1 else 3] &= 0x3F
-    expected = np.array(
-        [SCALAR[name](bytes(block), j) for block in blocks for j in range(stored.block)], np.float32
-    )
+    expected = np.array([SCALAR[name](bytes(block), j) for block in blocks for j in range(stored.block)], np.float32)
     assert np.array_equal(decode(blocks.reshape(-1), stored).view(np.uint32), expected.view(np.uint32))

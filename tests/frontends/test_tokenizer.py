@@ -38,7 +38,7 @@ def test_awkward_text_round_trips(text):
 def test_without_tokenizers_the_error_offers_token_ids(tiny_gguf, monkeypatch):
     model = load_model(tiny_gguf())
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(ModelFileError, match="pip install tokenizers.*token ids work without it"):
+    with pytest.raises(ModelFileError, match=r"pip install tokenizers.*token ids work without it"):
         model.tokenizer()
 
 

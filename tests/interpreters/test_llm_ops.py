@@ -4,27 +4,33 @@ import math
 
 import numpy as np
 import pytest
+from xdsl.dialects import test
 from xdsl.dialects.builtin import DYNAMIC_INDEX, Float16Type, IndexType, TensorType, f16, f32, i32
-from xdsl.dialects.test import TestOp
+from xdsl.ir import Attribute
 
 from pimlir.dialects import llm
-from pimlir.interpreters.llm import KVCache, LlmState, SeqEntry, eval_llm_op
+from pimlir.interpreters.llm import KVCache, LlmState, Numerics, SeqEntry, eval_llm_op
 
 ROWS = DYNAMIC_INDEX
 
 
 def values(*types):
     """SSA values of the given types."""
-    return TestOp(result_types=types).results
+    return test.TestOp(result_types=types).results
 
 
-def rows(features, element=f32):
+def rows(features, element: Attribute = f32):
     return TensorType(element, [ROWS, features])
 
 
-def run(op, *operands, numerics="fp16", weights=None):
+class NoWeights:
+    def array(self, symbol: str):
+        raise KeyError(symbol)
+
+
+def run(op, *operands, numerics: Numerics = "fp16"):
     op.verify()
-    return eval_llm_op(op, list(operands), LlmState(weights, numerics))
+    return eval_llm_op(op, list(operands), LlmState(NoWeights(), numerics))
 
 
 def seqs(*pasts_and_news):

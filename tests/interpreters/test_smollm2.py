@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.dialects.scf import ForOp
+from xdsl.dialects.scf import YieldOp
 
 from pimlir.dialects import llm
 from pimlir.frontends import Model, load_model
@@ -57,8 +57,8 @@ def test_a_golden_prompt_continues_as_in_the_reference(model, module, numerics):
 
 
 # Limits are about three times what fp16 weights (fp32) and fp16 weights and activations (fp16) were seen to change.
-@pytest.mark.parametrize(("numerics", "limit"), [("fp32", 0.1), ("fp16", 0.2)])
-def test_first_step_logits_are_close_to_the_reference(model, module, reference, numerics, limit):
+@pytest.mark.parametrize(("numerics", "limit", "norm_limit"), [("fp32", 0.05, 3e-3), ("fp16", 0.2, 1.2e-2)])
+def test_first_step_logits_are_close_to_the_reference(model, module, reference, numerics, limit, norm_limit):
     for case in reference["prompts"].values():
         interpreter = LlmInterpreter(module, model.store, slots=1, context=64, numerics=numerics)
         interpreter.step(case["ids"], [(0, len(case["ids"]), 0, 0)])
@@ -66,17 +66,16 @@ def test_first_step_logits_are_close_to_the_reference(model, module, reference, 
         checks = case["first_step_logit_checks"]
         assert np.abs(logits[:8] - checks["first8"]).max() < limit
         assert all(abs(logits[top["id"]] - top["logit"]) < limit for top in case["first_step_top5"])
-        assert np.linalg.norm(logits) == pytest.approx(checks["l2"], rel=5e-3)
+        assert np.linalg.norm(logits) == pytest.approx(checks["l2"], rel=norm_limit)
 
 
 def test_the_residual_stream_follows_the_reference_layer_by_layer(model, module, reference):
     trace: list[float] = []
 
     def observe(op, results):
-        if isinstance(op, llm.AddOp) and op.parent_op().body.block.last_op.operands[0] is op.y:
+        if isinstance(op, llm.AddOp) and isinstance(op.next_op, YieldOp):
             trace.append(float(np.linalg.norm(results[0][-1].astype(np.float64))))
 
-    assert any(isinstance(op, ForOp) for op in module.walk())
     ids = reference["prompts"]["p1_fact"]["ids"]
     interpreter = LlmInterpreter(module, model.store, slots=1, context=8, numerics="fp32", observe=observe)
     interpreter.step(ids, [(0, len(ids), 0, 0)])

@@ -7,7 +7,7 @@ from xdsl.ir import Attribute, Dialect, Operation, ParametrizedAttribute, TypeAt
 from xdsl.irdl import IRDLOperation, OpDef, OptionalDef, VariadicDef
 
 from ...dialects.instruction import InstructionOp
-from .docstrings import first_sentence, markdown, table, text_of
+from .text import first_sentence, markdown, table, text_of
 
 
 def page(dialect: Dialect) -> str:
@@ -60,7 +60,7 @@ def _parts_of(definition: OpDef) -> str:
         "Operands": definition.operands,
         "Results": definition.results,
         "Regions": definition.regions,
-        "Properties": [(definition.accessor_names.get((name, "property"), name), d) for name, d in definition.properties.items()],
+        "Properties": definition.properties.items(),
     }
     lines = [
         f"- {kind}: {', '.join(f'`{name}`{_how_many(item)}' for name, item in items)}"

@@ -8,18 +8,20 @@ from ...backends.isa.check import FILLED_FIELDS
 from ...backends.isa.disassembly import float_text
 from ...backends.isa.image import Image
 from ...backends.isa.spec import FIRST_FIELD, HEADER, MAX_FIELDS, REGISTERS, WIDTH, InstructionSet, Opcode
-from .docstrings import markdown, table, text_of
+from .text import first_sentence, markdown, table, text_of
 
 _EXAMPLES = {
     "npu": """
 .program @double_rows npu (x, y, tokens)
-.semaphore 0 = 2
+.semaphore 0 = 1
 .semaphore 1 = 0
-.tag 1 "add residual"
+.semaphore 2 = 0
+.tag 1 "double"
   %r3 = ceildiv %tokens, 16
   loop %r4 = 0 to %r3 {
     ld0: load dram=%x+16384*%r4, dram_stride=1024, rows=16, row_bytes=1024, local=0, local_stride=1024 wait(s0:1) post(s1:1) !tag(1)
-    vx: binary op=add, dst=16384, dst_stride=1024, dst_type=f16, a=0, a_stride=1024, a_type=f16, b=0, b_stride=1024, b_type=f16, broadcast=tile, rows=16, cols=512 wait(s1:1) post(s0:1) !tag(1)
+    vx: unary function=copy, dst=0, dst_stride=1024, dst_type=f16, a=0, a_stride=1024, a_type=f16, rows=16, cols=512, scale=2.0 wait(s1:1) post(s2:1) !tag(1)
+    st: store dram=%y+16384*%r4, dram_stride=1024, rows=16, row_bytes=1024, local=0, local_stride=1024 wait(s2:1) post(s0:1) !tag(1)
   }
   halt
 """,
@@ -161,14 +163,14 @@ def _page(isa: InstructionSet, about: str) -> str:
     title, *rest = about.split("\n", 1)
     example = _EXAMPLES[isa.name].strip()
     assemble(example)
-    rows = [(f"[`{op.name}`](#{op.name})", str(op.number), op.queue, op.summary.split(". ")[0]) for op in isa.opcodes]
+    rows = [(f"[`{op.name}`](#{op.name})", str(op.number), op.queue, first_sentence(op.summary)) for op in isa.opcodes]
     return "\n\n".join(
         [
             f"# Instruction set `{isa.name}`",
             title,
             markdown("".join(rest).strip()),
-            f"Queues: {', '.join(f'`{queue}`' for queue in isa.queues)}; `ctl` sequences and takes no time. How a row "
-            "of the program is laid out, and the syntax below, is in [the binary format](isa-format.md).",
+            f"Queues: {', '.join(f'`{queue}`' for queue in isa.queues)}; `ctl` sequences and takes no time. The layout "
+            "of the binary and the syntax of the text are in [the binary format](isa-format.md).",
             f"```\n{example}\n```",
             "## Instructions",
             table(("name", "number", "queue", "summary"), rows),
@@ -182,7 +184,9 @@ def _instruction(opcode: Opcode) -> str:
     text = f"### {opcode.name}\n\n{opcode.summary}"
     if not opcode.fields:
         return text + "\n\nNo fields."
-    rows = [(str(opcode.column(name)), f"`{name}`", _kind(opcode, name), _default(opcode, name)) for name in opcode.fields]
+    rows = [
+        (str(opcode.column(name)), f"`{name}`", _kind(opcode, name), _default(opcode, name)) for name in opcode.fields
+    ]
     return text + "\n\n" + table(("column", "field", "value", "default"), rows)
 
 

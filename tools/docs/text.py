@@ -1,4 +1,4 @@
-"""Docstrings as Markdown, and the examples in them.
+"""Docstrings as Markdown and the examples in them, types as users write them, tables.
 
 A line that ends with a colon, an empty line and an indented block is an example, as in these; a block ends where the
 indentation does. In a type or attribute, `Example:` and a quotation on the same line is one, too.
@@ -6,7 +6,9 @@ indentation does. In a type or attribute, `Example:` and a quotation on the same
 
 import inspect
 import re
+import types
 from collections.abc import Iterator
+from typing import Annotated, Literal, Union, get_args, get_origin
 
 _INLINE = re.compile(r"Example: `([^`]+)`")
 
@@ -63,3 +65,22 @@ def table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """A Markdown table; `|` inside a cell is escaped."""
     lines = [titles, tuple("---" for _ in titles), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def type_text(hint: object) -> str:
+    """The type of an option or of a key of a file."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return type_text(arguments[0])
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in arguments)
+    if origin in (types.UnionType, Union):
+        return " or ".join(type_text(argument) for argument in arguments if argument is not types.NoneType)
+    if origin in (tuple, list):
+        return f"list of {type_text(arguments[0])}"
+    if origin is dict:
+        return f"table of {type_text(arguments[1])}"
+    return _PLAIN.get(hint, f"`{hint.__name__}`") if isinstance(hint, type) else str(hint)
+
+
+_PLAIN: dict[type, str] = {str: "text", int: "integer", float: "number", bool: "`true` or `false`"}

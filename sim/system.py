@@ -1,0 +1,170 @@
+"""The system: a compiled image, the memory and devices it runs on, and one step after another of the host plan."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from ..backends.isa.image import Image
+from .functional.errors import SimulationError
+from .functional.programs import check_program
+from .memory import BankMemory, rope_table
+from .plan import Plan, SequenceRow
+
+__all__ = ["LaunchRecord", "SimulationError", "StepResult", "System", "Timing", "WeightStore"]
+
+PLAN_ARGUMENTS = ("tokens", "sequences")
+
+
+class Timing(Protocol):
+    """What the system needs of a timing model."""
+
+    def launch(self, program_index: int, arguments: np.ndarray, start_ps: int) -> int:
+        """Finish time of a kernel that starts at `start_ps`."""
+        ...
+
+    def statistics(self) -> dict[str, Any]:
+        """Counts since the model was made."""
+        ...
+
+
+class WeightStore(Protocol):
+    """Where weights come from."""
+
+    def array(self, symbol: str) -> np.ndarray:
+        """The tensor of a weight symbol."""
+        ...
+
+
+class LaunchRecord(NamedTuple):
+    """One launch: program index, start and finish in ps, counter of the outermost plan loop around it (-1: none)."""
+
+    kernel: int
+    start_ps: int
+    finish_ps: int
+    layer: int
+
+
+@dataclass
+class StepResult:
+    """What a step produced.
+
+    `next` and `logits` are copies of the buffers of that name: a row per token row where the buffer has room for the
+    most token rows that the image allows, otherwise a row per sequence; None without data or without the buffer.
+    Times are simulated, 0 without a timing model.
+    """
+
+    start_ps: int
+    finish_ps: int = 0
+    next: np.ndarray | None = None
+    logits: np.ndarray | None = None
+    launches: list[LaunchRecord] = field(default_factory=list)
+
+    @property
+    def time_ps(self) -> int:
+        """Duration of the step."""
+        return self.finish_ps - self.start_ps
+
+
+class System:
+    """A machine that holds an image. `functional=False` executes no data and allocates no memory (timing only)."""
+
+    def __init__(self, image: Image, timing: Timing | None = None, functional: bool = True):
+        for program in (*image.programs, image.plan):
+            check_program(program)
+        if image.plan.device != "host" or tuple(image.plan.arguments) != PLAN_ARGUMENTS:
+            raise SimulationError(
+                f"plan {image.plan.name}: {image.plan.device} program with arguments {tuple(image.plan.arguments)}, "
+                f"expected a host program with {PLAN_ARGUMENTS}"
+            )
+        self.image, self.timing = image, timing
+        self.now_ps = 0
+        self._plan = Plan(image.plan, image.programs)
+        self._devices = None
+        if functional:
+            # compiled kernels are imported only by those who execute data
+            from .functional.devices import Devices
+
+            self._devices = Devices(image, BankMemory(image))
+            self._buffers = {name: self._devices.view(name, buffer) for name, buffer in image.buffers.items()}
+
+    @property
+    def memory(self) -> BankMemory:
+        """Main memory; only of a functional system."""
+        if self._devices is None:
+            raise SimulationError("a timing-only system holds no data")
+        return self._devices.memory
+
+    def load(self, store: WeightStore) -> None:
+        """Fill every region that has a source, and the generated tables. Caches start at zero."""
+        for region in self.image.regions:
+            if region.layout["kind"] == "rope_table":
+                context, head_dim = region.shape
+                self.memory.load_region(region, rope_table(context, head_dim, region.layout["theta"]))
+            elif region.source:
+                self.memory.load_region(region, store.array(region.source))
+
+    def step(self, tokens: Sequence[int], sequences: Sequence[SequenceRow]) -> StepResult:
+        """Run the plan once on `tokens`, of which each sequence (first_row, new, past, slot) owns a range of rows."""
+        self._check(tokens, sequences)
+        if self._devices is not None:
+            self._buffers["tokens"][: len(tokens)] = tokens
+        result = StepResult(self.now_ps, self.now_ps)
+        free = {"npu": self.now_ps, "pim": self.now_ps}
+        events: dict[int, int] = {}
+        programs, devices, timing, now = self.image.programs, self._devices, self.timing, self.now_ps
+
+        def launch(kernel: int, arguments: list[int], after: list[int], event: int, layer: int) -> None:
+            if devices is not None:
+                devices.run(kernel, arguments)
+            device = programs[kernel].device
+            start = free[device]
+            for awaited in after:
+                if awaited >= 0:
+                    start = max(start, events.get(awaited, now))
+            finish = start if timing is None else timing.launch(kernel, np.array(arguments, np.int64), start)
+            free[device] = finish
+            if event >= 0:
+                events[event] = finish
+            result.launches.append(LaunchRecord(kernel, start, finish, layer))
+
+        self._plan.run((len(tokens), len(sequences)), sequences, launch)
+        self.now_ps = result.finish_ps = max(free.values())
+        result.next = self._output("next", len(tokens), len(sequences))
+        result.logits = self._output("logits", len(tokens), len(sequences))
+        return result
+
+    def _output(self, name: str, tokens: int, sequences: int) -> np.ndarray | None:
+        if self._devices is None or name not in self._buffers:
+            return None
+        buffer = self._buffers[name]
+        return buffer[: tokens if len(buffer) >= self.image.bounds["new_tokens"] else sequences].copy()
+
+    def _check(self, tokens: Sequence[int], sequences: Sequence[SequenceRow]) -> None:
+        bounds = self.image.bounds
+        slots = bounds.get("slots", bounds["sequences"])
+        _limit("step", "token rows", len(tokens), 1, bounds["new_tokens"])
+        _limit("step", "sequences", len(sequences), 1, bounds["sequences"])
+        for row, token in enumerate(tokens):
+            _limit(f"token row {row}", "token", token, 0, bounds.get("vocabulary", 2**31) - 1)
+        for index, (_, new, past, slot) in enumerate(sequences):
+            where = f"sequence {index}"
+            _limit(where, "new tokens", new, 1, len(tokens))
+            _limit(where, "past tokens", past, 0, bounds["context"])
+            _limit(where, "past + new tokens", past + new, 1, bounds["context"])
+            _limit(where, "slot", slot, 0, slots - 1)
+        if len({slot for *_, slot in sequences}) != len(sequences):
+            raise SimulationError(f"slots {[slot for *_, slot in sequences]}: two sequences of a step share one")
+        expected = 0
+        for first, new, _, _ in sorted(sequences):
+            if first != expected:
+                raise SimulationError(f"token row {min(first, expected)} belongs to no sequence or to two")
+            expected = first + new
+        if expected != len(tokens):
+            raise SimulationError(f"sequences own {expected} token rows, the step has {len(tokens)}")
+
+
+def _limit(where: str, what: str, found: int, low: int, high: int) -> None:
+    if not low <= found <= high:
+        raise SimulationError(f"{where}: {what} is {found}, expected {low}..{high}")
