@@ -25,6 +25,7 @@ class NumpyLlama:
             raise ValueError(f"model '{config.name}' is not LLaMA-style")
         self.config = config
         self.weights = {name: np.asarray(model.store.array(name), np.float32) for name in model.store.names}
+        self.layer_weights = [spec.symbol for spec in model.store.specs.values() if spec.per_layer]
         self.head = self.weights["token_embd" if config.tied_head else "output"]
         self.caches: list[tuple[Floats, Floats]] = []
         self.reset()
@@ -37,7 +38,7 @@ class NumpyLlama:
         """Logits after the last of some new tokens, which join the cache."""
         x = self.weights["token_embd"][list(ids)]
         for layer in range(self.config.layers):
-            w = {name: array[layer] for name, array in self.weights.items() if len(array) == self.config.layers}
+            w = {name: self.weights[name][layer] for name in self.layer_weights}
             x = x + self.attention(self.norm(x, w["attn_norm"]), w, layer)
             normed = self.norm(x, w["ffn_norm"])
             gate = normed @ w["ffn_gate"].T
@@ -92,9 +93,10 @@ def decode(model: Model, prompt_ids: Sequence[int], n: int) -> tuple[list[int], 
 
 
 def main() -> None:
-    spec, n = (sys.argv[1:] + ["smollm2", "32"][len(sys.argv) - 1 :])[:2]
+    spec = sys.argv[1] if len(sys.argv) > 1 else "smollm2"
+    n = int(sys.argv[2]) if len(sys.argv) > 2 else 32
     model = load_model(spec)
-    ids, seconds = decode(model, [504, 3575, 282, 4649, 314], int(n))  # "The capital of France is"
+    ids, seconds = decode(model, [504, 3575, 282, 4649, 314], n)  # "The capital of France is"
     print(f"{spec}: {1 / seconds:.1f} tokens/s, {1000 * seconds:.1f} ms a token; ids {ids}")
 
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from ..backends.isa.check import ProgramError, check_program
 from ..backends.isa.image import Image
 from .functional.errors import SimulationError
-from .functional.programs import check_program
 from .memory import BankMemory, rope_table
 from .plan import Plan, SequenceRow
 
@@ -71,8 +71,11 @@ class System:
     """A machine that holds an image. `functional=False` executes no data and allocates no memory (timing only)."""
 
     def __init__(self, image: Image, timing: Timing | None = None, functional: bool = True):
-        for program in (*image.programs, image.plan):
-            check_program(program)
+        try:
+            for program in (*image.programs, image.plan):
+                check_program(program)
+        except ProgramError as error:
+            raise SimulationError(str(error)) from None
         if image.plan.device != "host" or tuple(image.plan.arguments) != PLAN_ARGUMENTS:
             raise SimulationError(
                 f"plan {image.plan.name}: {image.plan.device} program with arguments {tuple(image.plan.arguments)}, "

@@ -4,12 +4,12 @@ from xdsl.ir import Dialect
 
 from ..hardware import NpuCoreAttr
 from . import instructions, structured
-from .semaphore import SemaphoreOp
+from .semaphore import AdvanceOp, SemaphoreOp
 from .types import NpuFieldsAttr, RopeTableAttr, RowMajorAttr, SemaphoreType, TilesAttr
 
 NPU = Dialect(
     "npu",
-    [*structured.STRUCTURED, *instructions.INSTRUCTIONS, SemaphoreOp],
+    [*structured.STRUCTURED, *instructions.INSTRUCTIONS, SemaphoreOp, AdvanceOp],
     [
         SemaphoreType,
         NpuFieldsAttr,

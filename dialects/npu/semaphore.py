@@ -1,10 +1,20 @@
-"""The op that declares a semaphore of a kernel."""
+"""Ops about the state of a kernel besides its instructions: semaphores and ring buffers."""
 
-from xdsl.dialects.builtin import IntegerAttr, i64
-from xdsl.irdl import IRDLOperation, ParsePropInAttrDict, irdl_op_definition, prop_def, result_def, traits_def
-from xdsl.traits import MemoryAllocEffect
+from xdsl.dialects.builtin import IndexType, IntegerAttr, i64
+from xdsl.ir import SSAValue
+from xdsl.irdl import (
+    IRDLOperation,
+    ParsePropInAttrDict,
+    irdl_op_definition,
+    operand_def,
+    prop_def,
+    result_def,
+    traits_def,
+)
+from xdsl.traits import MemoryAllocEffect, MemoryWriteEffect
 from xdsl.utils.exceptions import VerifyException
 
+from ..host import BufferType
 from .types import SemaphoreType
 
 
@@ -30,3 +40,34 @@ class SemaphoreOp(IRDLOperation):
     def verify_(self) -> None:
         if self.initial.value.data < 0:
             raise VerifyException(f"npu.semaphore has initial count {self.initial.value.data}, expected at least 0")
+
+
+@irdl_op_definition
+class AdvanceOp(IRDLOperation):
+    """Moves a buffer with several slots on to its next slot, in a circle, and returns the number of that slot.
+
+    The sequencer keeps the position from one execution to the next, also across loops.
+
+    Example:
+
+        %tile = "test.op"() : () -> !host.buffer<96x96xf16>
+        %slot = npu.advance %tile of 4 : !host.buffer<96x96xf16>
+    """
+
+    name = "npu.advance"
+    buffer = operand_def(BufferType)
+    slots = prop_def(IntegerAttr.constr(type=IndexType()))
+    slot = result_def(IndexType)
+    assembly_format = "$buffer `of` $slots attr-dict `:` type($buffer)"
+    traits = traits_def(MemoryWriteEffect())
+
+    def __init__(self, buffer: SSAValue, slots: int):
+        super().__init__(
+            operands=[buffer],
+            properties={"slots": IntegerAttr(slots, IndexType())},
+            result_types=[IndexType()],
+        )
+
+    def verify_(self) -> None:
+        if self.slots.value.data < 2:
+            raise VerifyException(f"npu.advance goes round {self.slots.value.data} slots, expected at least 2")

@@ -37,8 +37,8 @@ def gemv(op: pim.GemvOp, context: CommandContext) -> None:
                     weights_row = base + AffineSum.of(chunk) * rows + first_row + row
                     build.emit(isa.ActivateOp, row=weights_row, channel=0, channels=used)
                     passes = -(-y.shape[1] // memory.units)
-                    here: Scalar = per_row
-                    if passes % per_row:
+                    here: Scalar = min(passes, per_row)
+                    if passes > per_row and passes % per_row:
                         here = build.minimum(per_row, AffineSum.of(row) * -per_row + passes, "passes")
                     with build.loop(here, "pass") as index:
                         number_of_pass = AffineSum.of(row) * per_row + index

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...backends.isa.check import COLUMN, instruction_set
 from ...backends.isa.image import Program
 from ...backends.isa.spec import FIRST_FIELD, Opcode
 from .dispatch import (
@@ -18,14 +19,13 @@ from .dispatch import (
     VALUE,
 )
 from .errors import SimulationError
-from .programs import instruction_set
 
 
 def fault_error(program: Program, fault: np.ndarray) -> SimulationError:
     """The error for a program that stopped and left the reason in `fault`."""
     pc, column = int(fault[FAULT_PC]), int(fault[FAULT_COLUMN])
     low, high, limit = (int(fault[i]) for i in (FAULT_LOW, FAULT_HIGH, FAULT_LIMIT))
-    opcode = instruction_set(program).by_number(int(program.code[pc, 0]))
+    opcode = instruction_set(program.device).by_number(int(program.code[pc, 0]))
     messages = {
         ADDRESS: f"{_field(opcode, column)} covers [{low}, {high}), limit {limit}",
         VALUE: f"{_field(opcode, column)} is {low}, expected {high}..{limit}",
@@ -33,8 +33,8 @@ def fault_error(program: Program, fault: np.ndarray) -> SimulationError:
         ROW_CLOSED: f"channel {low} has no open PIM row",
         ROW_OPEN: f"channel {low} still has PIM row {limit} open",
     }
-    tag = int(program.code[pc, 2])
-    origin = f" [{program.tags[tag]}]" if 0 <= tag < len(program.tags) else ""
+    tag = program.tags[int(program.code[pc, COLUMN["tag"]])]
+    origin = f" of {tag}" if tag else ""
     return SimulationError(
         f"program {program.name}, instruction {pc} ({opcode.name}){origin}: {messages[int(fault[FAULT_KIND])]}"
     )

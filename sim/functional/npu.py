@@ -55,16 +55,17 @@ def run_npu(code, terms, registers, semaphores, memory, linear_bytes, local, wei
     while pc < len(code):
         fault[FAULT_PC] = pc
         fetch(code, terms, registers, pc, row)
-        if row[0] <= LAST_CONTROL:
+        if not take(semaphores, row, fault):
+            return fault[FAULT_KIND]
+        opcode = row[0]
+        if opcode <= LAST_CONTROL:
+            post(semaphores, row)
             pc = control(code, terms, registers, pc, row, fault)
             if pc == FINISHED:
                 return OK
             if pc == FAILED:
                 return fault[FAULT_KIND]
             continue
-        if not take(semaphores, row, fault):
-            return fault[FAULT_KIND]
-        opcode = row[0]
         if opcode == _LOAD:
             done = run_load(row, memory, linear_bytes, local, fault)
         elif opcode == _PRELOAD:

@@ -74,16 +74,17 @@ def run_pim(
     while pc < len(code):
         fault[FAULT_PC] = pc
         fetch(code, terms, registers, pc, row)
+        if not take(semaphores, row, fault):
+            return fault[FAULT_KIND]
         opcode = row[0]
         if opcode <= LAST_CONTROL:
+            post(semaphores, row)
             pc = control(code, terms, registers, pc, row, fault)
             if pc == FINISHED:
                 return OK
             if pc == FAILED:
                 return fault[FAULT_KIND]
             continue
-        if not take(semaphores, row, fault):
-            return fault[FAULT_KIND]
         if opcode == _MAC:
             done = run_mac(row, memory, global_buffers, accumulators, open_rows, fault)
         elif opcode == _ACTIVATE:

@@ -1,0 +1,1 @@
+"""Emission: from machine-stage IR to programs and images."""

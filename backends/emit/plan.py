@@ -1,0 +1,96 @@
+"""The host plan to a program: launches, with an event slot for each chain of events that are one value at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from xdsl.dialects import func, scf
+from xdsl.ir import Operation, SSAValue
+from xdsl.utils.exceptions import PassFailedException
+
+from ...dialects import host
+from ..isa.encode import Affine
+from ..isa.host import MAX_ARGUMENTS
+from .kernel import FunctionEmitter
+
+_NO_EVENT = -1
+
+
+class PlanEmitter(FunctionEmitter):
+    """Emits the plan. `kernels` maps kernel names to their index in the image."""
+
+    def __init__(self, function: func.FuncOp, kernels: Mapping[str, int]):
+        super().__init__(function, "host")
+        self.kernels = kernels
+        self.events: dict[SSAValue, int] = {}
+        self.event_count = 0
+
+    def op(self, op: Operation) -> int | None:
+        match op:
+            case host.StartOp():
+                self.events[op.result] = _NO_EVENT
+            case host.BufferOp():
+                if op.address is None:
+                    raise PassFailedException("a buffer of the plan has no address: run npu-allocate-scratchpad first")
+                self.values[op.result] = Affine(op.address.value.data)
+            case host.SequenceOp():
+                names = ("first_row", "new_tokens", "past", "slot")
+                registers = {name: self.builder.register() for name in names}
+                self.builder.emit("sequence", index=self.affine(op.index), **registers)
+                for result, register in zip(op.results, registers.values(), strict=True):
+                    self.values[result] = Affine.register(register)
+            case host.LaunchOp():
+                self.launch(op)
+            case _:
+                return super().op(op)
+        return None
+
+    def loop(self, op: scf.ForOp) -> None:
+        """Carried events stay in one slot: the slot of the initial event takes the yielded one."""
+        carried: list[int] = []
+        for initial, argument in zip(op.iter_args, op.body.block.args[1:], strict=True):
+            slot = self.events[initial]
+            if slot == _NO_EVENT:
+                slot = self.new_event()
+            self.events[argument] = slot
+            carried.append(slot)
+        terminator = op.body.block.last_op
+        assert isinstance(terminator, scf.YieldOp)
+        for value, slot in zip(terminator.arguments, carried, strict=True):
+            self.events[value] = slot
+            # The yielded event of an inner loop ends in the slot its own initial event had; give both the same.
+            producer = value.owner
+            if isinstance(producer, scf.ForOp):
+                self.tie(producer, slot)
+        super().loop(op)
+        for result, slot in zip(op.results, carried, strict=True):
+            self.events[result] = slot
+
+    def tie(self, loop: scf.ForOp, slot: int) -> None:
+        for initial in loop.iter_args:
+            self.events[initial] = slot
+
+    def new_event(self) -> int:
+        self.event_count += 1
+        return self.event_count - 1
+
+    def launch(self, op: host.LaunchOp) -> None:
+        if len(op.arguments) > MAX_ARGUMENTS:
+            raise PassFailedException(
+                f"launch of @{op.symbol} has {len(op.arguments)} arguments, a launch holds {MAX_ARGUMENTS}"
+            )
+        if op.symbol not in self.kernels:
+            raise PassFailedException(f"launch of @{op.symbol}, which is not a kernel of the module")
+        after = [self.events[event] for event in op.after if self.events[event] != _NO_EVENT]
+        if op.event not in self.events:
+            self.events[op.event] = self.new_event()
+        arguments = {f"arg{index}": self.affine(value) for index, value in enumerate(op.arguments)}
+        waits = {f"after{index}": event for index, event in enumerate(after)}
+        self.builder.emit(
+            "launch",
+            kernel=self.kernels[op.symbol],
+            event=self.events[op.event],
+            arguments=len(op.arguments),
+            **waits,
+            **arguments,
+        )

@@ -1,0 +1,51 @@
+"""Check that a module is at stage `machine`."""
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import PassFailedException
+
+from ...dialects import host
+from ...dialects.hardware import npu_core, pim_memory
+from ...dialects.instruction import InstructionOp
+from ...dialects.npu.instructions import MatmulOp, PreloadOp
+from ...dialects.pim.instructions import PimInstructionOp
+from ...dialects.structured import StructuredOp
+from ..stage_checks import check_dialects, check_launches, functions_with_devices, illegal
+
+
+@dataclass(frozen=True)
+class VerifyMachinePass(ModulePass):
+    """Kernels hold only instructions that their machine has, loops and scalars; every place is a number."""
+
+    name = "verify-machine"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        core, memory = npu_core(op), pim_memory(op)
+        for tensor in op.ops:
+            if isinstance(tensor, host.MemoryOp) and tensor.address is None and tensor.row is None:
+                raise PassFailedException(f"host.memory @{tensor.sym_name.data} has no place at stage machine")
+        for function, device in functions_with_devices(op, "machine"):
+            allowed = ("arith", "func", "scf", "host") if device == "host" else ("arith", "func", "scf", "host", device)
+            check_dialects(function, allowed, "machine")
+            for inner in function.walk():
+                if isinstance(inner, StructuredOp | host.AddressOfOp | host.ViewOp | host.ReadOp | host.WriteOp):
+                    illegal(inner, function, "machine")
+                if isinstance(inner, PimInstructionOp) and not memory.has(inner.OPCODE.name):
+                    raise PassFailedException(
+                        f"@{function.sym_name.data}: {inner.name} is not a command of machine {memory.name}, "
+                        f"which has {', '.join(memory.commands)}"
+                    )
+                if isinstance(inner, PreloadOp | MatmulOp) and not core.arrays:
+                    raise PassFailedException(
+                        f"@{function.sym_name.data}: {inner.name} needs a systolic array, machine {core.name} has none"
+                    )
+                if isinstance(inner, host.BufferOp) and inner.address is None:
+                    illegal(inner, function, "machine")
+                if isinstance(inner, InstructionOp):
+                    for value in inner.values().values():
+                        if any(isinstance(term.owner, host.BufferOp) for term in value.terms):
+                            illegal(inner, function, "machine")
+        check_launches(op, "machine")

@@ -1,0 +1,126 @@
+"""Give every buffer of the plan and of the kernels an address in on-chip memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Operation
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import PassFailedException
+
+from ...dialects import host
+from ...dialects.hardware import npu_core, pim_memory
+from ...dialects.structured import buffer_type
+from .accesses import top_level
+
+
+@dataclass(frozen=True)
+class NpuAllocateScratchpadPass(ModulePass):
+    """Allocate `host.buffer`s: those of the plan for good, those of a kernel above them while they are live.
+
+    Local memory is the scratchpad followed by the accumulators. When the buffers of a kernel do not fit side by side,
+    those share addresses whose live ranges (in ops of the kernel's body) do not touch. Buffers in the softmax buffer of the PIM are allocated there.
+    Fails if a space is too small, naming the kernel, the bytes and the limit.
+
+    Before:
+
+        %normed = host.buffer : !host.buffer<32x576xf16>
+
+    After:
+
+        %normed = host.buffer {address = 1835008 : i64} : !host.buffer<32x576xf16>
+    """
+
+    name = "npu-allocate-scratchpad"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        core = npu_core(op)
+        limits = {
+            "local": core.scratchpad_bytes + core.accumulator_bytes,
+            "softmax": pim_memory(op).softmax_buffer_bytes,
+        }
+        functions = [f for f in op.ops if isinstance(f, FuncOp) and host.DEVICE in f.attributes]
+        top = {"local": 0, "softmax": 0}
+        align = core.align_bytes
+        for function in functions:
+            if function.attributes[host.DEVICE] == StringAttr("host"):
+                for buffer in _buffers(function):
+                    space = _space(buffer)
+                    buffer.address = host.integer(top[space])
+                    top[space] = _round_up(top[space] + buffer.size_bytes, align)
+                    _check(top[space], limits[space], space, "the plan", core.name)
+        for function in functions:
+            if function.attributes[host.DEVICE] != StringAttr("host"):
+                for space, limit in limits.items():
+                    ranges = [_live_range(b, function) for b in _buffers(function) if _space(b) == space]
+                    # Sharing an address orders the queues that use it, so it is kept for want of room.
+                    apart = top[space] + sum(_round_up(r.buffer.size_bytes, align) for r in ranges)
+                    if apart <= limit:
+                        ranges = [_LiveRange(r.buffer, 0, 0) for r in ranges]
+                    end = _place(ranges, top[space], align)
+                    _check(end, limit, space, f"kernel @{function.sym_name.data}", core.name)
+
+
+@dataclass
+class _LiveRange:
+    buffer: host.BufferOp
+    first: int
+    last: int
+
+
+def _buffers(function: FuncOp) -> Iterable[host.BufferOp]:
+    return [op for op in function.walk() if isinstance(op, host.BufferOp)]
+
+
+def _live_range(buffer: host.BufferOp, function: FuncOp) -> _LiveRange:
+    block = function.body.block
+    order: dict[Operation, int] = {op: index for index, op in enumerate(block.ops)}
+    uses = [order[top_level(use.operation, block)] for use in buffer.result.uses]
+    return _LiveRange(buffer, min(uses, default=0), max(uses, default=0))
+
+
+def _place(ranges: list[_LiveRange], base: int, align: int) -> int:
+    """First fit, larger buffers first; returns the end of the highest."""
+    placed: list[_LiveRange] = []
+    end = base
+    for current in sorted(ranges, key=lambda r: (-r.buffer.size_bytes, r.first)):
+        neighbours = sorted(
+            (_address(other.buffer), other.buffer.size_bytes)
+            for other in placed
+            if other.first <= current.last and current.first <= other.last
+        )
+        address = base
+        for start, size in neighbours:
+            if address + current.buffer.size_bytes <= start:
+                break
+            address = max(address, _round_up(start + size, align))
+        current.buffer.address = host.integer(address)
+        placed.append(current)
+        end = max(end, address + current.buffer.size_bytes)
+    return end
+
+
+def _address(buffer: host.BufferOp) -> int:
+    assert buffer.address is not None
+    return buffer.address.value.data
+
+
+def _space(buffer: host.BufferOp) -> str:
+    return buffer_type(buffer.result).space.data
+
+
+def _round_up(value: int, align: int) -> int:
+    return -(-value // align) * align
+
+
+def _check(end: int, limit: int, space: str, who: str, machine: str) -> None:
+    if end > limit:
+        name = "scratchpad and accumulators" if space == "local" else "softmax buffer"
+        raise PassFailedException(
+            f"{who} needs {end} bytes of on-chip buffers, the {name} of machine {machine} have {limit}: "
+            "fewer new tokens or a shorter context need less"
+        )

@@ -1,0 +1,65 @@
+"""The stages of compilation and the passes that lead to each.
+
+Every pipeline is a plain `xdsl-opt -p` string; `pimlir compile` runs the same ones. A stage's pipeline starts from the
+stage before it and ends with that stage's verify pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STAGES = ("model", "llm", "placed", "kernels", "machine")
+"""In order. The image follows `machine`; it is made by the backends."""
+
+POLICIES = ("npu-only", "attention-on-pim", "all-on-pim")
+
+
+@dataclass(frozen=True)
+class PipelineOptions:
+    """What the passes need to know. `machine` is the name of a machine or the path of a machine file."""
+
+    machine: str
+    policy: str = "npu-only"
+    phase: str = "mixed"
+    batch: int = 1
+    context: int | None = None
+    new_tokens: int | None = None
+    depth: int = 2
+
+
+def pipeline(stage: str, options: PipelineOptions) -> str:
+    """The passes from the stage before `stage` to `stage`; KeyError for an unknown stage."""
+    specialise = f"phase={options.phase} batch={options.batch}"
+    if options.context is not None:
+        specialise += f" context={options.context}"
+    if options.new_tokens is not None:
+        specialise += f" new-tokens={options.new_tokens}"
+    key = "file" if options.machine.endswith(".toml") else "name"
+    passes = {
+        "model": ("verify-model",),
+        "llm": (
+            "canonicalize",
+            "llm-decompose-attention",
+            f"llm-specialize{{{specialise}}}",
+            "canonicalize",
+            "verify-llm",
+        ),
+        "placed": (
+            f'attach-machine{{{key}="{options.machine}"}}',
+            f"llm-place{{policy={options.policy}}}",
+            "llm-outline-kernels",
+            "verify-placed",
+        ),
+        "kernels": ("assign-layouts", "convert-llm-to-npu", "convert-llm-to-pim", "verify-kernels"),
+        "machine": (
+            "npu-tile",
+            "pim-expand",
+            f"npu-double-buffer{{depth={options.depth}}}",
+            "npu-allocate-scratchpad",
+            "npu-insert-semaphores",
+            "assign-memory",
+            "lower-to-machine",
+            "verify-machine",
+        ),
+    }
+    return ",".join(passes[stage])
