@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from xdsl.dialects import arith, func, scf
 from xdsl.dialects.builtin import IntegerAttr, StringAttr
 from xdsl.ir import Block, Operation, SSAValue
@@ -27,10 +29,9 @@ _SCALARS = {
 class FunctionEmitter:
     """Emits the body of a function. `values` maps run-time values to what they are in terms of registers."""
 
-    def __init__(self, function: func.FuncOp, device: str):
+    def __init__(self, function: func.FuncOp, device: str, arguments: Sequence[str] | None = None):
         self.function = function
-        names = _argument_names(function)
-        self.builder = ProgramBuilder(function.sym_name.data, device, names)
+        self.builder = ProgramBuilder(function.sym_name.data, device, arguments or _argument_names(function))
         self.values: dict[SSAValue, Affine] = {
             argument: Affine.register(index) for index, argument in enumerate(function.body.block.args)
         }

@@ -20,7 +20,7 @@ class PlanEmitter(FunctionEmitter):
     """Emits the plan. `kernels` maps kernel names to their index in the image."""
 
     def __init__(self, function: func.FuncOp, kernels: Mapping[str, int]):
-        super().__init__(function, "host")
+        super().__init__(function, "host", ("tokens", "sequences"))
         self.kernels = kernels
         self.events: dict[SSAValue, int] = {}
         self.event_count = 0

@@ -39,9 +39,13 @@ HOST = Dialect(
 DEVICE = "device"
 """Function attribute: the device that runs the kernel ("npu" or "pim"); the plan has "host"."""
 
+USED_BYTES = "host.used_bytes."
+"""Prefix of the module attributes that say how many bytes of a space of on-chip memory are in use."""
+
 __all__ = [
     "DEVICE",
     "HOST",
+    "USED_BYTES",
     "AddressOfOp",
     "BufferOp",
     "BufferType",

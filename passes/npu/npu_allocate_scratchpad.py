@@ -24,6 +24,7 @@ class NpuAllocateScratchpadPass(ModulePass):
 
     Local memory is the scratchpad followed by the accumulators. When the buffers of a kernel do not fit side by side,
     those share addresses whose live ranges (in ops of the kernel's body) do not touch. Buffers in the softmax buffer of the PIM are allocated there.
+    The module attributes `host.used_bytes.local` and `host.used_bytes.softmax` say how much of each space is in use.
     Fails if a space is too small, naming the kernel, the bytes and the limit.
 
     Before:
@@ -53,6 +54,7 @@ class NpuAllocateScratchpadPass(ModulePass):
                     buffer.address = host.integer(top[space])
                     top[space] = _round_up(top[space] + buffer.size_bytes, align)
                     _check(top[space], limits[space], space, "the plan", core.name)
+        used = dict(top)
         for function in functions:
             if function.attributes[host.DEVICE] != StringAttr("host"):
                 for space, limit in limits.items():
@@ -63,6 +65,9 @@ class NpuAllocateScratchpadPass(ModulePass):
                         ranges = [_LiveRange(r.buffer, 0, 0) for r in ranges]
                     end = _place(ranges, top[space], align)
                     _check(end, limit, space, f"kernel @{function.sym_name.data}", core.name)
+                    used[space] = max(used[space], end)
+        for space, size in used.items():
+            op.attributes[host.USED_BYTES + space] = host.integer(size)
 
 
 @dataclass

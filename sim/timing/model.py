@@ -7,10 +7,25 @@ import numpy as np
 from ...backends.isa.image import Image, Program
 from ...backends.isa.spec import REGISTERS, WIDTH
 from ..energy import energy_fj, missing
-from ..functional.dispatch import FAULT_COLUMN, FAULT_HIGH, FAULT_LIMIT, FAULT_LOW, FAULT_PC, FAULT_SIZE
+from ..functional.dispatch import FAULT_COLUMN, FAULT_HIGH, FAULT_LIMIT, FAULT_LOW, FAULT_PC, FAULT_SIZE, MAX_INT
 from . import npu as npu_time
 from . import pim as pim_time
-from .tables import AT_LOG_SIZE, LOG_FIELDS, build_dram, command_names
+from .tables import (
+    AT_DONE,
+    AT_LOG_SIZE,
+    AT_STREAM,
+    CHANNELS,
+    END,
+    FAULTED,
+    FINISHED,
+    LOG_FIELDS,
+    TIME,
+    WALK_FIELDS,
+    build_dram,
+    command_names,
+)
+
+SLACK_PS = 50_000  # how far a program may run ahead of another one before they take turns
 
 
 class TimingError(RuntimeError):
@@ -20,8 +35,9 @@ class TimingError(RuntimeError):
 class TimingModel:
     """State of the memory channels over time, and what the launches so far cost.
 
-    Launches of a device are given in order. A launch sees the memory as all earlier calls left it: where two devices
-    overlap in time, the one that is launched first goes first on every channel that both use.
+    `begin` a launch on a device that is idle, then `advance` until it is finished; `launch` does both. With dual row
+    buffers the programs of two devices advance together in time and contend for the channels instruction by
+    instruction; with one row buffer a launch has a channel to itself, in the order in which they were begun.
     """
 
     def __init__(self, image: Image, log_capacity: int = 0):
@@ -31,78 +47,82 @@ class TimingModel:
         self.dram = build_dram(self.machine, log_capacity)
         self.npu = npu_time.build_npu(self.machine, image.linear_bytes)
         self.arrays = self.machine["npu"]["arrays"]
+        self.clocks_ps = {"npu": npu_time.clock_ps(self.machine), "pim": self.machine["memory"]["clock_ps"]}
         self._npu_names = npu_time.counter_names(self.arrays)
         self._npu_counters = np.zeros(len(npu_time.COUNTERS) + max(1, self.arrays), np.int64)
         self._pim_counters = np.zeros(len(pim_time.COUNTERS), np.int64)
-        self._row = np.zeros(WIDTH, np.int64)
         self._fault = np.zeros(FAULT_SIZE, np.int64)
+        self._running: list[_Walk] = []
         self._by_program: dict[int, _Launches] = {}
         self._first_ps: int | None = None
         self._last_ps = 0
 
     def launch(self, program_index: int, arguments: np.ndarray, start_ps: int) -> int:
-        """Run a program from `start_ps` on with `arguments` in its first registers; when it is finished, in ps."""
+        """Run a program alone from `start_ps` on; when it is finished, in ps."""
+        if self._running:
+            raise TimingError("another launch is running: use begin and advance")
+        self.begin(program_index, arguments, start_ps)
+        return self.advance()[1]
+
+    def begin(self, program_index: int, arguments: np.ndarray, start_ps: int) -> None:
+        """Start a program at `start_ps` with `arguments` in its first registers."""
         program = self.programs[program_index]
-        registers = np.zeros(REGISTERS, np.int64)
-        registers[: len(arguments)] = arguments
-        launches = self._by_program.setdefault(program_index, _Launches(program))
-        before = self._totals()
-        if program.device == "npu":
-            finish_ps = self._launch_npu(program, registers, start_ps, launches)
-        elif program.device == "pim":
-            finish_ps = self._launch_pim(program, registers, start_ps, launches)
-        else:
+        if program.device not in self.clocks_ps:
             raise TimingError(f"program {program.name} is for {program.device}, expected npu or pim")
-        launches.add(finish_ps - start_ps, [now - then for now, then in zip(self._totals(), before, strict=True)])
+        if any(walk.program.device == program.device for walk in self._running):
+            raise TimingError(f"program {program.name}: the {program.device} is still running another launch")
+        walk = _Walk(program_index, program, arguments, start_ps, self.clocks_ps[program.device])
+        if program.device == "npu":
+            walk.place[[TIME, END]] += self.machine["npu"]["launch_cycles"]
+            walk.queues = npu_time.build_queues(self.arrays, program.semaphores, int(walk.place[TIME]))
+        else:
+            tables, state = self.dram.tables, self.dram.state
+            for region in (AT_STREAM, AT_DONE):
+                channels = state[tables[region] : tables[region] + tables[CHANNELS]]
+                np.maximum(channels, walk.place[TIME], out=channels)
+        self._running.append(walk)
+        self._by_program.setdefault(program_index, _Launches(program))
         self._first_ps = start_ps if self._first_ps is None else min(self._first_ps, start_ps)
+
+    def advance(self) -> tuple[int, int]:
+        """Go on until the next of the running launches is finished: its program index and when, in ps."""
+        if not self._running:
+            raise TimingError("no launch is running")
+        together = self.machine["pim"]["dual_row_buffer"]
+        while True:
+            walk = min(self._running, key=lambda one: one.now_ps) if together else self._running[0]
+            if walk.finished:
+                break
+            others = [one.now_ps for one in self._running if one is not walk] if together else []
+            self._step(walk, min(others) + SLACK_PS if others else None)
+        self._running.remove(walk)
+        finish_ps = walk.now_ps
+        self._by_program[walk.index].add(finish_ps - walk.start_ps, walk.counters)
         self._last_ps = max(self._last_ps, finish_ps)
-        return finish_ps
+        return walk.index, finish_ps
 
-    def _launch_npu(self, program: Program, registers: np.ndarray, start_ps: int, launches: "_Launches") -> int:
-        clock = npu_time.clock_ps(self.machine)
-        start = -(-start_ps // clock) + self.machine["npu"]["launch_cycles"]
-        queues = npu_time.build_queues(self.arrays, program.semaphores, start)
-        end = npu_time.run_npu(
-            self.dram.tables,
-            self.dram.state,
-            self.npu,
-            queues,
-            program.code,
-            _terms(program),
-            registers,
-            self._row,
-            self._npu_counters,
-            launches.by_tag,
-            self._fault,
-        )
-        self._check(program, end)
-        return int(end) * clock
-
-    def _launch_pim(self, program: Program, registers: np.ndarray, start_ps: int, launches: "_Launches") -> int:
-        clock = self.machine["memory"]["clock_ps"]
-        end = pim_time.run_pim(
-            self.dram.tables,
-            self.dram.state,
-            program.code,
-            _terms(program),
-            registers,
-            self._row,
-            -(-start_ps // clock),
-            self._pim_counters,
-            launches.by_tag,
-            self._fault,
-        )
-        self._check(program, end)
-        return int(end) * clock
-
-    def _check(self, program: Program, end: int) -> None:
-        if end >= 0:
-            return
-        fault = self._fault
-        found = (
-            f"column {fault[FAULT_COLUMN]}: found {fault[FAULT_LOW]}, {fault[FAULT_HIGH]}, limit {fault[FAULT_LIMIT]}"
-        )
-        raise TimingError(f"program {program.name}, instruction {fault[FAULT_PC]}: cannot be timed ({found})")
+    def _step(self, walk: "_Walk", horizon_ps: int | None) -> None:
+        """Advance one program to its end, or to the first instruction that starts after the horizon."""
+        before = self._totals()
+        program, launches = walk.program, self._by_program[walk.index]
+        horizon = np.int64(MAX_INT if horizon_ps is None else horizon_ps // walk.clock_ps)
+        place = (walk.code, walk.terms, walk.registers, walk.row, walk.place, horizon)
+        if program.device == "npu":
+            counters = (self._npu_counters, launches.by_tag, self._fault)
+            status = npu_time.run_npu(self.dram.tables, self.dram.state, self.npu, walk.queues, *place, *counters)
+        else:
+            counters = (self._pim_counters, launches.by_tag, self._fault)
+            status = pim_time.run_pim(self.dram.tables, self.dram.state, *place, *counters)
+        if status == FAULTED:
+            fault = self._fault
+            raise TimingError(
+                f"program {program.name}, instruction {fault[FAULT_PC]}: cannot be timed "
+                f"(column {fault[FAULT_COLUMN]}: {fault[FAULT_LOW]}, {fault[FAULT_HIGH]}, {fault[FAULT_LIMIT]})"
+            )
+        walk.finished = status == FINISHED
+        walk.counters = [
+            spent + now - then for spent, now, then in zip(walk.counters, self._totals(), before, strict=True)
+        ]
 
     def _totals(self) -> list[np.ndarray]:
         return [self.dram.counts.sum(axis=0), self._npu_counters.copy(), self._pim_counters.copy()]
@@ -173,6 +193,31 @@ class TimingModel:
         }
 
 
+class _Walk:
+    """A launch that is running: where its program stands."""
+
+    def __init__(self, index: int, program: Program, arguments: np.ndarray, start_ps: int, clock_ps: int):
+        self.index = index
+        self.program = program
+        self.code = np.ascontiguousarray(program.code, np.int64)
+        self.terms = np.ascontiguousarray(program.terms, np.int64).reshape(-1, 3)
+        self.start_ps = start_ps
+        self.clock_ps = clock_ps
+        self.registers = np.zeros(REGISTERS, np.int64)
+        self.registers[: len(arguments)] = arguments
+        self.row = np.zeros(WIDTH, np.int64)
+        self.place = np.zeros(WALK_FIELDS, np.int64)
+        self.place[[TIME, END]] = -(-start_ps // clock_ps)
+        self.queues: Any = None
+        self.finished = False
+        self.counters: list[Any] = [0, 0, 0]
+
+    @property
+    def now_ps(self) -> int:
+        """When the program goes on, or when it is finished."""
+        return int(self.place[END if self.finished else TIME]) * self.clock_ps
+
+
 class _Launches:
     """What all launches of one program cost."""
 
@@ -197,11 +242,6 @@ class _Launches:
             for index, name in enumerate(self.program.tags)
             if name
         }
-
-
-def _terms(program: Program) -> np.ndarray:
-    """The affine terms; an empty table keeps its three columns."""
-    return np.ascontiguousarray(program.terms, np.int64).reshape(-1, 3)
 
 
 __all__ = ["LOG_FIELDS", "TimingError", "TimingModel"]

@@ -15,15 +15,15 @@ from ..functional.dispatch import (
     FAULT_LIMIT,
     FAULT_LOW,
     FAULT_PC,
-    FINISHED,
     LAST_CONTROL,
     columns,
     control,
     fetch,
 )
+from ..functional.dispatch import FINISHED as HALTED
 from ..functional.jit import entry, inner
 from .dram import transfer
-from .tables import ONE, RD, WR, ZERO, numbers
+from .tables import END, FAULTED, FINISHED, ONE, PAUSED, PC, RD, TIME, WAITING, WR, ZERO, numbers
 
 COUNTERS = (
     "loaded_bytes",
@@ -175,24 +175,27 @@ def counter_names(arrays: int) -> tuple[str, ...]:
 
 
 @entry
-def run_npu(tables, state, npu, queues, code, terms, registers, row, counters, by_tag, fault):
-    """Walk a program; the NPU cycle in which its last instruction completes, -1 on a fault."""
-    end = queues.free.max()
-    pc = ZERO
+def run_npu(tables, state, npu, queues, code, terms, registers, row, walk, horizon, counters, by_tag, fault):
+    """Walk a program on from where it stands, up to NPU cycle `horizon`; walk[END] is its end when FINISHED."""
     while True:
-        fault[FAULT_PC] = pc
-        fetch(code, terms, registers, pc, row)
-        if row[0] <= LAST_CONTROL:
-            pc = control(code, terms, registers, pc, row, fault)
-            if pc == FINISHED:
-                return end
-            if pc == FAILED:
-                return -1
-            continue
-        queue = row[_FIELD_QUEUE]
-        start = _wait(queues, row, queues.free[queue], fault)
-        if start < 0:
-            return -1
+        if not walk[WAITING]:
+            fault[FAULT_PC] = walk[PC]
+            fetch(code, terms, registers, walk[PC], row)
+            if row[0] <= LAST_CONTROL:
+                following = control(code, terms, registers, walk[PC], row, fault)
+                if following == HALTED:
+                    return FINISHED
+                if following == FAILED:
+                    return FAULTED
+                walk[PC] = following
+                continue
+            walk[TIME] = _wait(queues, row, queues.free[row[_FIELD_QUEUE]], fault)
+            if walk[TIME] < 0:
+                return FAULTED
+        walk[WAITING] = walk[TIME] > horizon
+        if walk[WAITING]:
+            return PAUSED
+        queue, start = row[_FIELD_QUEUE], walk[TIME]
         begin, free, done = _execute(tables, state, npu, queues, row, start, counters)
         queues.free[queue] = free
         _post(queues, row, done)
@@ -200,8 +203,8 @@ def run_npu(tables, state, npu, queues, code, terms, registers, row, counters, b
         counters[_QUEUE + queue - 1] += free - start
         by_tag[row[_TAG], 0] += 1
         by_tag[row[_TAG], 1] += done - begin
-        end = max(end, done)
-        pc += 1
+        walk[END] = max(walk[END], done)
+        walk[PC] += 1
 
 
 @inner

@@ -4,7 +4,8 @@ import numpy as np
 
 from ...backends.isa.pim import PIM
 from ...backends.isa.spec import HEADER
-from ..functional.dispatch import FAILED, FAULT_PC, FINISHED, LAST_CONTROL, columns, control, fetch
+from ..functional.dispatch import FAILED, FAULT_PC, LAST_CONTROL, MAX_INT, columns, control, fetch
+from ..functional.dispatch import FINISHED as HALTED
 from ..functional.jit import entry, inner
 from .dram import access, command_field, earliest, issue, member, refresh, row_slot, set_mode
 from .tables import (
@@ -19,8 +20,11 @@ from .tables import (
     COLUMNS_PER_COMMAND,
     COMMANDS,
     DUAL,
+    END,
     EXTRA_SLOTS,
+    FAULTED,
     FILL_CYCLES,
+    FINISHED,
     FIRST_COMMAND,
     INSTRUCTION_FIELDS,
     INSTRUCTIONS,
@@ -29,6 +33,8 @@ from .tables import (
     NODES,
     NONE,
     ONE,
+    PAUSED,
+    PC,
     RANKS,
     RD,
     REFRESH_INTERVAL,
@@ -38,6 +44,7 @@ from .tables import (
     SOFTMAX_ELEMENTS,
     SOFTMAX_LATENCY,
     SPACING,
+    TIME,
     WR,
     ZERO,
     numbers,
@@ -88,34 +95,39 @@ _F16, _F32 = np.int64(2), np.int64(4)  # bytes
 
 
 @entry
-def run_pim(tables, state, code, terms, registers, row, start, counters, by_tag, fault):
-    """Walk a program from memory cycle `start` on; the cycle in which its last effect is complete, -1 on a fault."""
-    channels, stream, done = tables[CHANNELS], tables[AT_STREAM], tables[AT_DONE]
-    for channel in range(channels):
-        state[stream + channel] = max(state[stream + channel], start)
-        state[done + channel] = start
-    pc = np.int64(0)
+def run_pim(tables, state, code, terms, registers, row, walk, horizon, counters, by_tag, fault):
+    """Walk a program on from where it stands, up to memory cycle `horizon`; walk[END] is its end when FINISHED."""
     while True:
-        fault[FAULT_PC] = pc
-        fetch(code, terms, registers, pc, row)
+        fault[FAULT_PC] = walk[PC]
+        fetch(code, terms, registers, walk[PC], row)
         if row[0] <= LAST_CONTROL:
-            pc = control(code, terms, registers, pc, row, fault)
-            if pc == FINISHED:
-                break
-            if pc == FAILED:
-                return -1
+            following = control(code, terms, registers, walk[PC], row, fault)
+            if following == HALTED:
+                walk[END] = _latest(tables, state, walk[END])
+                return FINISHED
+            if following == FAILED:
+                return FAULTED
+            walk[PC] = following
             continue
-        counters[_INSTRUCTIONS] += 1
+        if horizon < MAX_INT:
+            walk[TIME] = _latest(tables, state, walk[END])
+            if walk[TIME] > horizon:
+                return PAUSED
         before = counters[_MAC_BUSY] + counters[_SOFTMAX_BUSY]
         if not _execute(tables, state, row, counters):
-            return -1
+            return FAULTED
+        counters[_INSTRUCTIONS] += 1
         by_tag[row[_TAG], 0] += 1
         by_tag[row[_TAG], 1] += counters[_MAC_BUSY] + counters[_SOFTMAX_BUSY] - before
-        pc += 1
-    end = start
-    for channel in range(channels):
-        end = max(end, max(state[stream + channel], state[done + channel]))
-    return end
+        walk[PC] += 1
+
+
+@inner
+def _latest(tables, state, at):
+    """When the channels are through with the instructions so far."""
+    for channel in range(tables[CHANNELS]):
+        at = max(at, max(state[tables[AT_STREAM] + channel], state[tables[AT_DONE] + channel]))
+    return at
 
 
 @inner
@@ -297,9 +309,7 @@ def _ordinary(tables, state, channel, bank, row, offset, size, command, tag):
 @inner
 def _barrier(tables, state, elements, counters):
     """The softmax unit: after everything before it in all channels, before everything after it."""
-    at = np.int64(0)
-    for channel in range(tables[CHANNELS]):
-        at = max(at, max(state[tables[AT_STREAM] + channel], state[tables[AT_DONE] + channel]))
+    at = _latest(tables, state, ZERO)
     cycles = tables[SOFTMAX_LATENCY] + -(-elements // tables[SOFTMAX_ELEMENTS])
     for channel in range(tables[CHANNELS]):
         state[tables[AT_STREAM] + channel] = at + cycles

@@ -22,6 +22,14 @@ def numbers(begin: int, end: int) -> Iterator[Any]:
 
 NONE, ZERO, ONE = numbers(-1, 2)
 
+(PC, WAITING, TIME, END, WALK_FIELDS) = numbers(0, 5)
+"""Where a program stands: next instruction, whether it was fetched and its start is TIME, latest completion so far.
+
+TIME also tells when the program goes on after it was interrupted. Cycles are of the device's clock."""
+
+FINISHED, PAUSED, FAULTED = numbers(0, 3)
+"""What walking a program returns; it pauses before an instruction that starts after the horizon."""
+
 NEVER = -(1 << 60)  # long before cycle 0
 BUS_SLOTS = 1024  # cycles around the present for which the row-command bus is remembered
 LOG_FIELDS = ("cycle", "command", "channel", "node", "row", "count", "spacing", "tag")

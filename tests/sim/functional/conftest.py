@@ -74,6 +74,16 @@ class Bench:
         """Random values of moderate size."""
         return self.random.standard_normal(shape).astype(dtype)
 
+    @staticmethod
+    def lane_sum(values: np.ndarray) -> np.float32:
+        """Element c into lane c mod 16, c ascending, then lower half plus upper half until one is left."""
+        lanes = np.zeros(16, np.float32)
+        for c, value in enumerate(values.astype(np.float32)):
+            lanes[c % 16] += value
+        while len(lanes) > 1:
+            lanes = lanes[: len(lanes) // 2] + lanes[len(lanes) // 2 :]
+        return lanes[0]
+
 
 @pytest.fixture
 def npu() -> Bench:
