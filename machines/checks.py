@@ -132,7 +132,7 @@ def _pim(raw: dict[str, Any]) -> list[Mistake]:
         mistakes.append((("pim", "lanes"), f"found {lanes}, expected {column // 2}: a column of {column} bytes of f16"))
     names = pim.get("commands")
     names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
-    instructions = pim.get("instruction") if isinstance(pim.get("instruction"), dict) else {}
+    instructions = _table(pim, "instruction")
     for name in names:
         if name not in PIM_COMMANDS:
             mistakes.append((("pim", "commands"), f"{name!r} is not a PIM instruction ({', '.join(PIM_COMMANDS)})"))

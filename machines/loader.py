@@ -181,7 +181,7 @@ def _report(location: Location, message: str, files: list[_File], origins: list[
     key = ".".join(str(part) for part in location)
     if location[:1] == ("constraint",) and len(location) > 1 and origins[location[1]]:
         file, index = origins[location[1]]
-        line = file.find(("constraint", index, *location[2:]))[1]
-        return str(file.path), line, key, message
+        place = ("constraint", index, *location[2:])
+        return str(file.path), file.find(place)[1], ".".join(map(str, place)), message
     best = max(files, key=lambda file: file.find(location)[0])
     return str(best.path), best.find(location)[1], key, message

@@ -41,7 +41,8 @@ class Npu(Section):
     initiation-interval model: a tile of m rows takes max(m, min_stream_rows) cycles of the array and arrives
     rows + cols - 2 cycles after its last row; weights enter `weight_rows_per_cycle` rows a cycle behind it.
     `vector_cost` is cycles per element and lane; `vector_min_cycles` the shortest operation; `vector_latency_cycles`
-    what a dependent instruction waits on top.
+    what a dependent instruction waits on top. A DMA queue takes a descriptor every max(dma_issue_cycles, bytes /
+    dma_bytes_per_cycle) cycles while no more than `dma_outstanding_bytes` of its earlier ones are on their way.
     """
 
     clock_mhz: Positive
@@ -61,6 +62,7 @@ class Npu(Section):
     dma_latency_cycles: Count
     dma_issue_cycles: Positive
     dma_bytes_per_cycle: Positive
+    dma_outstanding_bytes: Positive
     launch_cycles: Count
 
 

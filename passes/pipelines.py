@@ -25,6 +25,7 @@ class PipelineOptions:
     context: int | None = None
     new_tokens: int | None = None
     depth: int = 2
+    ignore_capacity: bool = False
 
 
 def pipeline(stage: str, options: PipelineOptions) -> str:
@@ -57,7 +58,7 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
             f"npu-double-buffer{{depth={options.depth}}}",
             "npu-allocate-scratchpad",
             "npu-insert-semaphores",
-            "assign-memory",
+            "assign-memory{capacity=ignore}" if options.ignore_capacity else "assign-memory",
             "lower-to-machine",
             "verify-machine",
         ),

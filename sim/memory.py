@@ -42,8 +42,9 @@ class BankMemory:
             raise SimulationError(
                 f"{region.symbol}: {region.source or 'tensor'} has shape {tuple(array.shape)}, expected {tuple(region.shape)}"
             )
+        array = _converted(region, array)
         for stored, part in self._parts(region, array):
-            np.copyto(stored, part, casting="same_kind")
+            stored[...] = part
 
     def read_region(self, region: Region) -> np.ndarray:
         """The tensor that a region holds."""
@@ -83,6 +84,21 @@ def _dtype(region: Region) -> np.dtype:
     return DTYPES[region.dtype]
 
 
+def _converted(region: Region, array: np.ndarray) -> np.ndarray:
+    """`array` in the element type of the region, rounded to nearest even."""
+    dtype = _dtype(region)
+    if array.dtype == dtype:
+        return array
+    if not np.can_cast(array.dtype, dtype, "same_kind"):
+        raise SimulationError(f"{region.symbol}: {region.source or 'tensor'} is {array.dtype}, expected {region.dtype}")
+    with np.errstate(over="ignore"):
+        converted = array.astype(dtype)
+    lost = np.isfinite(array) & ~np.isfinite(converted)
+    if lost.any():
+        raise SimulationError(f"{region.symbol}: {array[lost][0]} does not fit in {region.dtype}")
+    return converted
+
+
 Parts = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
@@ -96,11 +112,12 @@ def _tiles(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
     k_tiles, n_tiles = layout["padded_k"] // tile_k, layout["padded_n"] // tile_n
     layers = _layered(array)
     count = len(layers) * k_tiles * n_tiles * tile_k * tile_n
-    tiles = memory.linear(region, count).reshape(len(layers), n_tiles, k_tiles, tile_k, tile_n)
+    group = layout["group"]
+    tiles = memory.linear(region, count).reshape(len(layers), n_tiles // group, k_tiles, group, tile_k, tile_n)
     for n in range(n_tiles):
         for k in range(k_tiles):
             part = layers[:, n * tile_n : (n + 1) * tile_n, k * tile_k : (k + 1) * tile_k].transpose(0, 2, 1)
-            yield tiles[:, n, k, : part.shape[1], : part.shape[2]], part
+            yield tiles[:, n // group, k, n % group, : part.shape[1], : part.shape[2]], part
 
 
 def _layered(array: np.ndarray) -> np.ndarray:

@@ -29,8 +29,9 @@ class Region:
 
     `layout` is a dictionary with `kind`:
       - "row_major": at byte `address` of the linear space;
-      - "tiles": linear space; a [layers,] out x in matrix cut into tile_k x tile_n tiles, each stored [k][n], k tiles
-        innermost, then n tiles, then layers; `padded_n`, `padded_k` are the stored extents (zero filled);
+      - "tiles": linear space; a [layers,] out x in matrix cut into tile_k x tile_n tiles, each stored [k][n]. Tile (nt,
+        kt) is number ((nt div group)*(padded_k/tile_k) + kt)*group + nt mod group of its layer: the order in which
+        groups of panels are worked on. `padded_n`, `padded_k` are the stored extents (zero filled);
       - "pim_matrix": rows from `row`; output neuron n lives in unit n mod units (unit = channel*banks + bank), pass
         n div units; K is cut into chunks of `chunk` elements, each chunk c takes `rows_of_chunk[c]` rows, which hold
         `passes_per_row[c]` consecutive passes of `columns_of_chunk[c]` columns; `rows_per_layer` rows a layer;

@@ -46,8 +46,9 @@ class RowMajorAttr(RecordAttr):
 class TilesAttr(RecordAttr):
     """Linear space; an out x in matrix cut into `tile_k` x `tile_n` tiles, each stored [k][n] without gaps.
 
-    The tiles of one panel of `tile_n` outputs follow each other along k; `padded_n`, `padded_k` are the stored extents
-    (zero filled); `group` is how many panels are worked on together, one per systolic array.
+    `group` is how many panels of `tile_n` outputs are worked on together, one per systolic array; their tiles of one depth
+    follow each other, then the next depth, then the next group: the order of use, so that loads stream through rows and
+    banks. `padded_n`, `padded_k` are the stored extents (zero filled).
 
     Example: `#npu.tiles<tile_k = 96, tile_n = 96, padded_k = 576, padded_n = 576, group = 6>`
     """

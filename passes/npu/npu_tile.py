@@ -105,7 +105,7 @@ def _linear(op: npu.LinearOp, context: TileContext) -> None:
     bias = None if op.bias is None else context.load_row(symbol_of(op.bias), y.shape[1], op.layer)
     with build.loop(layout.panels // group, "round") as rounds:
         with build.loop(layout.depth, "depth") as depth, build.loop(group, "panel") as panel:
-            tile_index = AffineSum.of(rounds) * (group * layout.depth) + AffineSum.of(panel) * layout.depth + depth
+            tile_index = AffineSum.of(rounds) * (group * layout.depth) + AffineSum.of(depth) * group + panel
             context.load(weights + tile_index * tile_bytes, 1, tile_bytes, AffineSum.of(tile), queue="ld0")
             context.multiply(
                 array=panel,

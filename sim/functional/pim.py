@@ -30,7 +30,7 @@ from .dispatch import (
 )
 from .half import LANES, copy, dot_columns, float_of, load_float, store_float, store_half
 from .jit import entry, inner
-from .rows import CHUNK, add_lanes, total, widen_row
+from .rows import CHUNK, add_lanes, narrow_row, total, widen_row
 
 _write_buffer, _copy_row = columns(PIM["write_buffer"]), columns(PIM["copy_row"])
 _activate, _mac, _precharge = columns(PIM["activate"]), columns(PIM["mac"]), columns(PIM["precharge"])
@@ -343,8 +343,12 @@ def run_softmax(row, buffer, scratch, fault):
             _exponentials(scratch, buffer, src + 4 * c, scale, largest, min(CHUNK, count - c))
             add_lanes(lanes, scratch, min(CHUNK, count - c))
         divisor = total(lanes)
-        for c in range(count):
-            store_half(buffer, dst + 2 * c, math.exp(load_float(buffer, src + 4 * c) * scale - largest) / divisor)
+        for c in range(0, count, CHUNK):
+            part = min(CHUNK, count - c)
+            _exponentials(scratch, buffer, src + 4 * c, scale, largest, part)
+            for i in range(part):
+                scratch[i] /= divisor
+            narrow_row(buffer, dst + 2 * c, scratch, part)
         for c in range(count, cols):
             store_half(buffer, dst + 2 * c, np.float32(0))
     return True

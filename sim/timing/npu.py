@@ -60,18 +60,20 @@ _ARRAY = len(COUNTERS) - 1
     DMA_LATENCY,
     DMA_ISSUE,
     DMA_BYTES,
+    DMA_OUTSTANDING,
     LAUNCH,
     CLOCK_PS,
     MEMORY_CLOCK_PS,
     LINEAR_BYTES,
     FACTS,
-) = numbers(0, 17)
+) = numbers(0, 18)
 """Indices of `Npu.facts`."""
 
 _QUEUES = len(NPU.queues)
 _OPCODES = 1 + max(opcode.number for opcode in NPU.opcodes)
 _FUNCTIONS = max(len(BINARY_OPS), len(UNARY_FUNCTIONS), len(REDUCE_OPS))
 _FIFO = 512  # posts of one semaphore that are kept apart
+_FLIGHTS = 64  # transfers of a queue that are on their way
 _HAZARDS = 4  # vector results whose readers are checked
 
 _load, _store, _gather, _preload, _matmul = (
@@ -111,6 +113,8 @@ class Queues(NamedTuple):
     post_count: np.ndarray
     post_first: np.ndarray  # [semaphore] oldest entry
     posts: np.ndarray  # [semaphore] number of entries
+    flights: np.ndarray  # [queue, entry] completion and bytes of transfers on their way
+    flying: np.ndarray  # [queue] oldest entry, number of entries, bytes
     written: np.ndarray  # [entry] begin, end and completion of recent vector results
     cursor: np.ndarray  # [1] next entry of `written`
 
@@ -126,10 +130,11 @@ def build_npu(machine: dict[str, Any], linear_bytes: int) -> Npu:
         npu["vector_min_cycles"],
         npu["vector_latency_cycles"],
     )
-    facts[[DMA_LATENCY, DMA_ISSUE, DMA_BYTES]] = (
+    facts[[DMA_LATENCY, DMA_ISSUE, DMA_BYTES, DMA_OUTSTANDING]] = (
         npu["dma_latency_cycles"],
         npu["dma_issue_cycles"],
         npu["dma_bytes_per_cycle"],
+        npu["dma_outstanding_bytes"],
     )
     facts[[SCRATCHPAD_BYTES, LAUNCH, LINEAR_BYTES]] = npu["scratchpad_bytes"], npu["launch_cycles"], linear_bytes
     facts[[CLOCK_PS, MEMORY_CLOCK_PS]] = clock_ps(machine), machine["memory"]["clock_ps"]
@@ -161,6 +166,8 @@ def build_queues(arrays: int, semaphores: np.ndarray, start: int) -> Queues:
         post_count=np.zeros((number, _FIFO), np.int64),
         post_first=np.zeros(number, np.int64),
         posts=np.zeros(number, np.int64),
+        flights=np.zeros((_QUEUES, _FLIGHTS, 2), np.int64),
+        flying=np.zeros((_QUEUES, 3), np.int64),
         written=np.zeros((_HAZARDS, 3), np.int64),
         cursor=np.zeros(1, np.int64),
     )
@@ -192,6 +199,8 @@ def run_npu(tables, state, npu, queues, code, terms, registers, row, walk, horiz
             walk[TIME] = _wait(queues, row, queues.free[row[_FIELD_QUEUE]], fault)
             if walk[TIME] < 0:
                 return FAULTED
+            if row[0] in (_OP_LOAD, _OP_STORE, _OP_GATHER):
+                walk[TIME] = _make_room(npu, queues, row, walk[TIME])
         walk[WAITING] = walk[TIME] > horizon
         if walk[WAITING]:
             return PAUSED
@@ -250,11 +259,28 @@ def _post(queues, row, done):
 
 
 @inner
+def _make_room(npu, queues, row, start):
+    """When enough of the queue's earlier transfers are complete for this one to go out."""
+    flying, flights = queues.flying[row[_FIELD_QUEUE]], queues.flights[row[_FIELD_QUEUE]]
+    size = row[_load.rows] * row[_load.row_bytes]
+    while flying[1] > 0:
+        done = flights[flying[0], 0]
+        full = flying[1] == _FLIGHTS or flying[2] + size > npu.facts[DMA_OUTSTANDING]
+        if done > start and not full:
+            break
+        start = max(start, done)
+        flying[2] -= flights[flying[0], 1]
+        flying[0] = (flying[0] + 1) % _FLIGHTS
+        flying[1] -= 1
+    return start
+
+
+@inner
 def _execute(tables, state, npu, queues, row, start, counters):
     """When the instruction begins to work, when its queue takes the next one, and when it is complete."""
     opcode = row[0]
     if opcode in (_OP_LOAD, _OP_STORE, _OP_GATHER):
-        free, done = _dma(tables, state, npu, row, start, counters)
+        free, done = _dma(tables, state, npu, queues, row, start, counters)
         return start, free, done
     if opcode == _OP_PRELOAD:
         array = row[_preload.array]
@@ -288,7 +314,7 @@ def _multiply(npu, queues, row, start, counters):
 
 
 @inner
-def _dma(tables, state, npu, row, start, counters):
+def _dma(tables, state, npu, queues, row, start, counters):
     """Send the pieces of a 2-D transfer to the memory; the last data plus the latency of the path completes it."""
     address, stride, rows, size = row[_load.dram], row[_load.dram_stride], row[_load.rows], row[_load.row_bytes]
     total = rows * size
@@ -308,8 +334,13 @@ def _dma(tables, state, npu, row, start, counters):
         last = max(last, transfer(tables, state, address + place, size, command, at, row[_TAG]))
     counters[_STORED if store else (_GATHERED if gather else _LOADED)] += total
     counters[_SCRATCHPAD] += total
-    done = max(start + occupied, -(-last * memory_clock // clock)) + npu.facts[DMA_LATENCY]
-    return start + occupied, done
+    arrived = max(start + occupied, -(-last * memory_clock // clock))
+    flying, flights = queues.flying[row[_FIELD_QUEUE]], queues.flights[row[_FIELD_QUEUE]]
+    entry = (flying[0] + flying[1]) % _FLIGHTS
+    flights[entry, 0], flights[entry, 1] = arrived, total
+    flying[1] += 1
+    flying[2] += total
+    return start + occupied, arrived + npu.facts[DMA_LATENCY]
 
 
 @inner

@@ -228,6 +228,11 @@ def _rules(machine: dict[str, Any], number: dict[str, int], tree: Tree) -> tuple
             continue
         for before, after in product(preceding, following):
             rules[before][level][after] = max(cycles, rules[before][level].get(after, 0))
+    for levels in rules:
+        strictest: dict[int, int] = {}  # a rule that the level above contains is left out
+        for level, pairs in enumerate(levels):
+            levels[level] = {after: cycles for after, cycles in pairs.items() if cycles > strictest.get(after, 0)}
+            strictest |= levels[level]
     return rules, windows, words
 
 

@@ -1,0 +1,92 @@
+"""Programs from assembly text on a timing model, and the command engine by command names."""
+
+import numpy as np
+import pytest
+
+from pimlir.backends.isa.assembly import assemble
+from pimlir.backends.isa.image import Image
+from pimlir.machines import load_machine
+from pimlir.sim.functional.jit import entry
+from pimlir.sim.timing import dram
+from pimlir.sim.timing.model import TimingModel
+from pimlir.sim.timing.tables import build_dram, command_names
+
+
+@entry
+def _earliest(tables, state, channel, command, node, at):
+    return dram.earliest(tables, state, channel, command, node, at)
+
+
+@entry
+def _issue(tables, state, channel, command, node, at, count):
+    return dram.issue(tables, state, channel, command, node, at, count, at, at)
+
+
+@entry
+def _access(tables, state, channel, bank, row, command, count, at):
+    return dram.access(tables, state, channel, bank, row, command, count, at, at)
+
+
+class Engine:
+    """The command engine of one machine; nodes are numbered within the level of the command's scope."""
+
+    def __init__(self, name: str):
+        self.machine = load_machine(name).to_dict()
+        self.names = command_names(self.machine)
+        self.dram = build_dram(self.machine)
+
+    def earliest(self, command: str, node: int = 0, at: int = 0, channel: int = 0) -> int:
+        return int(_earliest(self.dram.tables, self.dram.state, channel, self.names.index(command), node, at))
+
+    def issue(self, command: str, node: int = 0, at: int = 0, count: int = 1) -> int:
+        return int(_issue(self.dram.tables, self.dram.state, 0, self.names.index(command), node, at, count))
+
+    def access(self, command: str, bank: int, row: int, count: int = 1, at: int = 0) -> int:
+        return int(_access(self.dram.tables, self.dram.state, 0, bank, row, self.names.index(command), count, at))
+
+    def count(self, command: str) -> int:
+        return int(self.dram.counts[:, self.names.index(command)].sum())
+
+
+@pytest.fixture
+def engine():
+    return Engine
+
+
+@pytest.fixture
+def model():
+    """A timing model for the programs of an assembly text."""
+
+    def build(machine: str, text: str, log: int = 0, **sections) -> TimingModel:
+        description = load_machine(machine).to_dict()
+        for section, changes in sections.items():
+            description[section] |= changes
+        programs = assemble(text)
+        image = Image(
+            machine=description,
+            programs=programs,
+            plan=programs[0],
+            regions=[],
+            buffers={},
+            bounds={},
+            local_bytes=1 << 20,
+            softmax_bytes=0,
+            linear_bytes=1 << 30,
+            first_pim_row=0,
+            rows_used=0,
+        )
+        return TimingModel(image, log)
+
+    return build
+
+
+@pytest.fixture
+def run(model):
+    """Cycles of the device's clock that one program takes alone."""
+
+    def cycles(machine: str, text: str, *arguments: int, **sections) -> int:
+        timing = model(machine, text, **sections)
+        clock = timing.clocks_ps[timing.programs[0].device]
+        return timing.launch(0, np.array(arguments, np.int64), 0) // clock
+
+    return cycles
