@@ -158,8 +158,8 @@ def _pim_chunk(stored: np.ndarray, matrix: np.ndarray, passes_per_row: int, pitc
 
 
 def _pim_keys(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
-    """Key cache [layers, slots, context, heads, head_dim]; a part is one head of one token in all layers and slots."""
-    layers, slots, context, heads, head_dim = array.shape
+    """Key cache [layers, slots, heads, context, head_dim]; a part is one head of one token in all layers and slots."""
+    layers, slots, heads, context, head_dim = array.shape
     layout = region.layout
     groups, rows_per_token, heads_per_row = layout["groups"], layout["rows_per_token"], layout["heads_per_row"]
     stored = memory.bank_rows(region, 0, layers * slots * groups * rows_per_token)
@@ -171,13 +171,13 @@ def _pim_keys(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
             at = head % heads_per_row * head_dim
             yield (
                 stored[:, :, group, head // heads_per_row, bank, channel, at : at + head_dim],
-                array[:, :, token, head],
+                array[:, :, head, token],
             )
 
 
 def _pim_values(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
-    """Value cache [layers, slots, context, heads, head_dim]; a part is a run of tokens of dimensions in all banks."""
-    layers, slots, context, heads, head_dim = array.shape
+    """Value cache [layers, slots, heads, context, head_dim]; a part is a run of tokens of dimensions in all banks."""
+    layers, slots, heads, context, head_dim = array.shape
     layout = region.layout
     groups_per_head, row_elements = layout["groups_per_head"], layout["row_elements"]
     rows_per_sequence = layout["rows_per_sequence"]
@@ -189,7 +189,7 @@ def _pim_values(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
             for first in range(0, head_dim, memory.banks):
                 group = head * groups_per_head + first // memory.banks
                 row, channel = divmod(chunk * heads * groups_per_head + group, memory.channels)
-                part = array[:, :, tokens, head, first : first + memory.banks].transpose(0, 1, 3, 2)
+                part = array[:, :, head, tokens, first : first + memory.banks].transpose(0, 1, 3, 2)
                 yield stored[:, :, row, : part.shape[2], channel, : part.shape[3]], part
 
 

@@ -7,7 +7,9 @@ import numpy as np
 from ...backends.isa.image import Image, Program
 from ...backends.isa.spec import REGISTERS, WIDTH
 from ..energy import energy_fj, missing
-from ..functional.dispatch import FAULT_COLUMN, FAULT_HIGH, FAULT_LIMIT, FAULT_LOW, FAULT_PC, FAULT_SIZE, MAX_INT
+from ..functional.dispatch import FAULT_SIZE, MAX_INT
+from ..functional.errors import SimulationError
+from ..functional.faults import fault_error
 from . import npu as npu_time
 from . import pim as pim_time
 from .tables import (
@@ -28,8 +30,8 @@ from .tables import (
 SLACK_PS = 50_000  # how far a program may run ahead of another one before they take turns
 
 
-class TimingError(RuntimeError):
-    """A program that cannot run: an unknown instruction, or a wait for counts that nothing posts."""
+class TimingError(SimulationError):
+    """A program that the machine cannot run, or a launch that does not fit the others."""
 
 
 class TimingModel:
@@ -114,11 +116,7 @@ class TimingModel:
             counters = (self._pim_counters, launches.by_tag, self._fault)
             status = pim_time.run_pim(self.dram.tables, self.dram.state, *place, *counters)
         if status == FAULTED:
-            fault = self._fault
-            raise TimingError(
-                f"program {program.name}, instruction {fault[FAULT_PC]}: cannot be timed "
-                f"(column {fault[FAULT_COLUMN]}: {fault[FAULT_LOW]}, {fault[FAULT_HIGH]}, {fault[FAULT_LIMIT]})"
-            )
+            raise TimingError(str(fault_error(program, self._fault)))
         walk.finished = status == FINISHED
         walk.counters = [
             spent + now - then for spent, now, then in zip(walk.counters, self._totals(), before, strict=True)

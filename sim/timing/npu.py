@@ -9,21 +9,20 @@ import numpy as np
 from ...backends.isa.npu import BINARY_OPS, NPU, REDUCE_OPS, UNARY_FUNCTIONS
 from ...backends.isa.spec import DTYPE_BYTES, HEADER
 from ..functional.dispatch import (
+    DEADLOCK,
     FAILED,
-    FAULT_COLUMN,
-    FAULT_HIGH,
-    FAULT_LIMIT,
-    FAULT_LOW,
     FAULT_PC,
     LAST_CONTROL,
     columns,
     control,
+    failed,
     fetch,
+    within,
 )
 from ..functional.dispatch import FINISHED as HALTED
 from ..functional.jit import entry, inner
 from .dram import transfer
-from .tables import END, FAULTED, FINISHED, ONE, PAUSED, PC, RD, TIME, WAITING, WR, ZERO, numbers
+from .tables import END, FAULTED, FINISHED, NONE, ONE, PAUSED, PC, RD, TIME, WAITING, WR, ZERO, numbers
 
 COUNTERS = (
     "loaded_bytes",
@@ -196,6 +195,10 @@ def run_npu(tables, state, npu, queues, code, terms, registers, row, walk, horiz
                     return FAULTED
                 walk[PC] = following
                 continue
+            if row[0] in (_OP_PRELOAD, _OP_MATMUL):  # `array` is the first field of both
+                limit = max(ONE, npu.facts[ARRAYS]) - 1
+                if not within(fault, row, _preload.array, ZERO, limit):
+                    return FAULTED
             walk[TIME] = _wait(queues, row, queues.free[row[_FIELD_QUEUE]], fault)
             if walk[TIME] < 0:
                 return FAULTED
@@ -225,10 +228,8 @@ def _wait(queues, row, start, fault):
             continue
         while needed > 0:
             if queues.posts[semaphore] == 0:
-                fault[FAULT_COLUMN] = column
-                fault[FAULT_LOW], fault[FAULT_HIGH] = semaphore, row[column + 1]
-                fault[FAULT_LIMIT] = row[column + 1] - needed
-                return -1
+                failed(fault, DEADLOCK, column, semaphore, row[column + 1], row[column + 1] - needed)
+                return NONE
             entry = queues.post_first[semaphore]
             taken = min(needed, queues.post_count[semaphore, entry])
             start = max(start, queues.post_time[semaphore, entry])

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...backends.isa.pim import PIM
 from ...backends.isa.spec import HEADER
-from ..functional.dispatch import FAILED, FAULT_PC, LAST_CONTROL, MAX_INT, columns, control, fetch
+from ..functional.dispatch import FAILED, FAULT_PC, LAST_CONTROL, MAX_INT, columns, control, fetch, within
 from ..functional.dispatch import FINISHED as HALTED
 from ..functional.jit import entry, inner
 from .dram import access, command_field, earliest, issue, member, refresh, row_slot, set_mode
@@ -89,6 +89,19 @@ _OP_WRITE_BUFFER, _OP_COPY_ROW, _OP_ACTIVATE, _OP_MAC, _OP_READ_ACC, _OP_PRECHAR
 _OP_WRITE, _OP_READ, _OP_SCATTER, _OP_SOFTMAX = (
     np.int64(PIM[name].number) for name in ("write", "read", "scatter", "softmax")
 )
+
+
+def _columns_of(field):
+    """For every opcode the column of this field, -1 without one."""
+    table = np.full(1 + max(opcode.number for opcode in PIM.opcodes), -1, np.int64)
+    for opcode in PIM.opcodes:
+        if field in opcode.fields:
+            table[opcode.number] = opcode.column(field)
+    return table
+
+
+_CHANNEL, _CHANNELS = (_columns_of(field) for field in ("channel", "channels"))
+_BANK, _BANKS = (_columns_of(field) for field in ("bank", "banks"))
 _TAG = HEADER.index("tag")
 
 _F16, _F32 = np.int64(2), np.int64(4)  # bytes
@@ -114,12 +127,26 @@ def run_pim(tables, state, code, terms, registers, row, walk, horizon, counters,
             if walk[TIME] > horizon:
                 return PAUSED
         before = counters[_MAC_BUSY] + counters[_SOFTMAX_BUSY]
-        if not _execute(tables, state, row, counters):
+        if not _fits(tables, row, fault) or not _execute(tables, state, row, counters):
             return FAULTED
         counters[_INSTRUCTIONS] += 1
         by_tag[row[_TAG], 0] += 1
         by_tag[row[_TAG], 1] += counters[_MAC_BUSY] + counters[_SOFTMAX_BUSY] - before
         walk[PC] += 1
+
+
+@inner
+def _fits(tables, row, fault):
+    """Whether the machine has the channels and banks that an instruction names."""
+    channel, channels = _CHANNEL[row[0]], _CHANNELS[row[0]]
+    bank, banks = _BANK[row[0]], _BANKS[row[0]]
+    if banks >= 0 and not within(fault, row, banks, ZERO, tables[BANKS]):
+        return False
+    if bank >= 0 and not within(fault, row, bank, ZERO, tables[BANKS] - 1):
+        return False
+    if channel >= 0 and not within(fault, row, channel, ZERO, tables[CHANNELS] - 1):
+        return False
+    return channels < 0 or within(fault, row, channels, ZERO, tables[CHANNELS] - row[channel])
 
 
 @inner

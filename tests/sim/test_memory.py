@@ -109,13 +109,13 @@ def test_pim_matrix(memory, layers, n, k):
 def test_pim_keys(memory):
     layers, slots, context, heads, head_dim = 2, 2, 30, 3, 48
     layout = {"kind": "pim_keys", "groups": 3, "rows_per_token": 2, "heads_per_row": 2}
-    array = halves(layers, slots, context, heads, head_dim)
+    array = halves(layers, slots, heads, context, head_dim)
     round_trip(memory, Region("k", "", array.shape, "f16", layout, row=120), array)
-    for layer, slot, token, head, j in np.ndindex(array.shape):
+    for layer, slot, head, token, j in np.ndindex(array.shape):
         unit, group = token % UNITS, token // UNITS
         row = 120 + ((layer * slots + slot) * 3 + group) * 2 + head // 2
         found = element(memory, unit // BANKS, unit % BANKS, row, (head % 2 * head_dim + j) * 2)
-        assert found == array[layer, slot, token, head, j]
+        assert found == array[layer, slot, head, token, j]
 
 
 def test_pim_values(memory):
@@ -130,14 +130,14 @@ def test_pim_values(memory):
         "row_elements": row_elements,
         "rows_per_sequence": rows_per_sequence,
     }
-    array = halves(layers, slots, context, heads, head_dim)
+    array = halves(layers, slots, heads, context, head_dim)
     round_trip(memory, Region("v", "", array.shape, "f16", layout, row=130), array)
-    for layer, slot, token, head, j in np.ndindex(array.shape):
+    for layer, slot, head, token, j in np.ndindex(array.shape):
         group = head * groups_per_head + j // BANKS
         index = token // row_elements * groups + group
         row = 130 + (layer * slots + slot) * rows_per_sequence + index // CHANNELS
         found = element(memory, index % CHANNELS, j % BANKS, row, token % row_elements * 2)
-        assert found == array[layer, slot, token, head, j]
+        assert found == array[layer, slot, head, token, j]
 
 
 def test_rope_table_holds_cosines_then_sines():
@@ -169,7 +169,7 @@ def test_a_region_that_does_not_fit_is_refused(memory, region, message):
 def test_rows_beyond_the_image_are_refused(memory):
     layout = {"kind": "pim_keys", "groups": 1, "rows_per_token": 1, "heads_per_row": 1}
     with pytest.raises(SimulationError, match=r"k: covers rows \[199, 201\), the image uses 200"):
-        memory.load_region(Region("k", "", (2, 1, 4, 1, 16), "f16", layout, row=199), halves(2, 1, 4, 1, 16))
+        memory.load_region(Region("k", "", (2, 1, 1, 4, 16), "f16", layout, row=199), halves(2, 1, 1, 4, 16))
 
 
 def test_a_value_too_large_for_the_element_type_is_refused(memory):

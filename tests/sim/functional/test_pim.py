@@ -1,5 +1,7 @@
 """Every PIM command against plain numpy; the MAC's order of additions bit by bit."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ def row_of(bench, channel: int, bank: int, row: int) -> np.ndarray:
     return bench.memory.rows[row, bank, channel].view(np.float16)
 
 
-def slow_mac(acc: np.float32, weights: np.ndarray, operand: np.ndarray) -> np.float32:
+def slow_mac(acc: Any, weights: np.ndarray, operand: np.ndarray) -> Any:
     """Per column of 16: exact products, lower half plus upper half until one is left, one addition."""
     for begin in range(0, len(weights), 16):
         products = weights[begin : begin + 16].astype(F32) * operand[begin : begin + 16].astype(F32)

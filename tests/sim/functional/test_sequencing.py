@@ -63,6 +63,16 @@ def test_a_wait_that_nothing_posts_is_a_deadlock(npu):
         npu.run(write)
 
 
+def test_a_count_can_be_taken_once(npu):
+    def write(builder):
+        full = builder.semaphore(1)
+        builder.emit("sync", wait=[(full, 1)])
+        builder.emit("sync", wait=[(full, 1)])
+
+    with pytest.raises(SimulationError, match=r"instruction 1 \(sync\): deadlock: needs 1 of semaphore 0, .* left 0"):
+        npu.run(write)
+
+
 LOAD = {"dram": 0, "dram_stride": 64, "rows": 4, "row_bytes": 64, "local": 0, "local_stride": 64}
 GATHER = {"dram": 0, "dram_stride": 64, "rows": 1, "row_bytes": 64, "local": 64, "local_stride": 64, "index": 0}
 MATMUL = {"a": 0, "a_stride": 0, "m": 1, "k": 48, "n": 96, "acc": 1024, "acc_stride": 0, "accumulate": 0}

@@ -72,7 +72,7 @@ def test_a_wait_that_nothing_satisfies_is_reported(run):
       sync wait(s0:1)
       halt
     """
-    with pytest.raises(TimingError, match="program p, instruction 0"):
+    with pytest.raises(TimingError, match="deadlock: needs 1 of semaphore 0, earlier instructions left 0"):
         run("tiny", text)
 
 
@@ -124,3 +124,8 @@ def test_outstanding_bytes_limit_how_far_a_queue_runs_ahead(run):
     few = run("tiny", STREAM.format(op="load"), 20, npu={"dma_outstanding_bytes": 32})
     many = run("tiny", STREAM.format(op="load"), 20)
     assert few >= many
+
+
+def test_an_array_that_the_machine_lacks_is_reported(run):
+    with pytest.raises(TimingError, match=r"instruction 1 \(preload\): array is 2, expected 0..1"):
+        run("tiny", MATMULS.format(array=2), 1, 1)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from pimlir.sim.timing.model import TimingError
+
 ROWS = """
 .program @rows pim (n)
   loop %r5 = 0 to %n {{
@@ -121,3 +123,16 @@ def test_an_unaligned_write_touches_every_access_unit(model):
     timing.launch(0, [], 0)
     assert timing.statistics()["commands"]["wr"] == 3 + 3
     assert timing.statistics()["bytes"]["pim_written"] == 36 + 6
+
+
+@pytest.mark.parametrize(
+    ("instruction", "message"),
+    [
+        ("precharge channel=3, channels=2", r"\(precharge\): channels is 2, expected 0..1"),
+        ("write src=0, channel=0, bank=4, row=3, offset=0, bytes=32", r"\(write\): bank is 4, expected 0..3"),
+        ("scatter src=0, channel=4, row=3, offset=0, banks=4", r"\(scatter\): channel is 4, expected 0..3"),
+    ],
+)
+def test_what_the_machine_lacks_is_reported(run, instruction, message):
+    with pytest.raises(TimingError, match=message):
+        run("tiny", f".program @p pim ()\n {instruction}\n halt\n")

