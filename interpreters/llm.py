@@ -312,19 +312,22 @@ def _attention(op: llm.AttentionOp, operands: list[Any], state: LlmState) -> lis
     return [state.round(_context_rows(probabilities, kv, layer, seqs), element_of(op.y))]
 
 
-def _activation(op: llm.ActivationOp, operands: list[Any], state: LlmState) -> list[Any]:
-    x = _f32(operands[0])
-    match op.kind.data:
+def activate(kind: llm.ActivationKind, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """An activation function in fp32."""
+    match kind:
         case llm.ActivationKind.SILU:
             with np.errstate(over="ignore"):
-                y = x / (1 + np.exp(-x))
+                return x / (1 + np.exp(-x))
         case llm.ActivationKind.GELU:
-            y = x * np.float32(0.5) * (1 + np.vectorize(erf, otypes=[np.float32])(x / np.float32(sqrt(2))))
+            return x * np.float32(0.5) * (1 + np.vectorize(erf, otypes=[np.float32])(x / np.float32(sqrt(2))))
         case llm.ActivationKind.GELU_TANH:
-            y = x * np.float32(0.5) * (1 + np.tanh(np.float32(sqrt(2 / pi)) * (x + np.float32(0.044715) * x**3)))
+            return x * np.float32(0.5) * (1 + np.tanh(np.float32(sqrt(2 / pi)) * (x + np.float32(0.044715) * x**3)))
         case llm.ActivationKind.RELU:
-            y = np.maximum(x, 0)
-    return [state.round(y, element_of(op.y))]
+            return np.maximum(x, 0)
+
+
+def _activation(op: llm.ActivationOp, operands: list[Any], state: LlmState) -> list[Any]:
+    return [state.round(activate(op.kind.data, _f32(operands[0])), element_of(op.y))]
 
 
 def _bias_add(op: llm.BiasAddOp, operands: list[Any], state: LlmState) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
-from xdsl.dialects.builtin import Float16Type, Float32Type, IntegerAttr, ModuleOp, TensorType
+from xdsl.dialects.builtin import Float16Type, Float32Type, IntegerAttr, ModuleOp, TensorType, i32
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute
 from xdsl.utils.exceptions import PassFailedException
@@ -93,7 +93,11 @@ def _buffer(op: host.BufferOp) -> Buffer:
 def _dtype(element: Attribute) -> str:
     if isinstance(element, Float16Type):
         return "f16"
-    return "f32" if isinstance(element, Float32Type) else "i32"
+    if isinstance(element, Float32Type):
+        return "f32"
+    if element == i32:
+        return "i32"
+    raise PassFailedException(f"element type {element} has no place in an image, expected f16, f32 or i32")
 
 
 def _used_bytes(module: ModuleOp, space: str) -> int:
@@ -107,7 +111,10 @@ def _bounds(module: ModuleOp) -> dict[str, Any]:
     bounds = module.attributes.get(llm.BOUNDS)
     if not isinstance(bounds, llm.BoundsAttr):
         raise PassFailedException("the module has no llm.bounds: run llm-specialize first")
+    model = module.attributes.get(llm.MODEL)
+    vocabulary = {"vocabulary": model.vocabulary.data} if isinstance(model, llm.ModelAttr) else {}
     return {
+        **vocabulary,
         "phase": bounds.phase.data.value,
         "sequences": bounds.sequences.data,
         "new_tokens": bounds.new_tokens.data,

@@ -23,7 +23,8 @@ class NpuAllocateScratchpadPass(ModulePass):
     """Allocate `host.buffer`s: those of the plan for good, those of a kernel above them while they are live.
 
     Local memory is the scratchpad followed by the accumulators. When the buffers of a kernel do not fit side by side,
-    those share addresses whose live ranges (in ops of the kernel's body) do not touch. Buffers in the softmax buffer of the PIM are allocated there.
+    those share addresses whose live ranges (in ops of the kernel's body) do not touch. Buffers in the softmax buffer of
+    the PIM are allocated there.
     The module attributes `host.used_bytes.local` and `host.used_bytes.softmax` say how much of each space is in use.
     Fails if a space is too small, naming the kernel, the bytes and the limit.
 
@@ -126,6 +127,6 @@ def _check(end: int, limit: int, space: str, who: str, machine: str) -> None:
     if end > limit:
         name = "scratchpad and accumulators" if space == "local" else "softmax buffer"
         raise PassFailedException(
-            f"{who} needs {end} bytes of on-chip buffers, the {name} of machine {machine} have {limit}: "
+            f"{who} needs {end} bytes of on-chip buffers, machine {machine} has {limit} in its {name}: "
             "fewer new tokens or a shorter context need less"
         )

@@ -363,7 +363,10 @@ class _Kernel:
         for op in self.group.ops:
             for operand in op.operands:
                 owner = operand.owner
+                self.copy_constant(operand)
                 if isinstance(owner, llm.GetWeightOp) and operand not in self.values:
+                    if owner.layer is not None:
+                        self.copy_constant(owner.layer)
                     weight = owner.clone(self.values)
                     self.values[operand] = weight.result
                     weight.result.name_hint = operand.name_hint
@@ -381,6 +384,14 @@ class _Kernel:
                 new.name_hint = old.name_hint
             ops.append(clone)
         return ops
+
+    def copy_constant(self, value: SSAValue) -> None:
+        """Let the kernel have its own copy of a constant: the layer of a model with one layer, whose loop is gone."""
+        if isinstance(value.owner, arith.ConstantOp) and value not in self.values:
+            constant = value.owner.clone()
+            constant.result.name_hint = value.name_hint
+            self.values[value] = constant.result
+            self.prologue.append(constant)
 
 
 def _groups(segment: list[Operation], count_of: dict[SSAValue, str]) -> list[_Group]:

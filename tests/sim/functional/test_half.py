@@ -52,9 +52,10 @@ def awkward_floats() -> np.ndarray:
 @pytest.fixture(scope="module")
 def converted():
     values = awkward_floats()
-    outputs = [np.zeros(len(ALL), np.float32) for _ in range(2)], [np.zeros(len(values), np.uint16) for _ in range(2)]
-    convert_all(ALL, *outputs[0], values, *outputs[1])
-    return values, *outputs
+    wide = np.zeros((2, len(ALL)), np.float32)
+    narrow = np.zeros((2, len(values)), np.uint16)
+    convert_all(ALL, wide[0], wide[1], values, narrow[0], narrow[1])
+    return values, wide, narrow
 
 
 def test_every_half_widens_exactly(converted):

@@ -1,0 +1,39 @@
+"""Arguments that commands share, and the types of their values."""
+
+from __future__ import annotations
+
+import argparse
+
+from ...passes.pipelines import POLICIES
+
+DEFAULT_MACHINE = "neupims"
+DEFAULT_PLACE = "attention-on-pim"
+
+MODEL_HELP = "smollm2, a .gguf file, or a preset of shapes such as gpt3-7b"
+
+
+def add_machine(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    parser.add_argument("--machine", metavar="NAME|FILE", help=f"machine or machine file (default: {DEFAULT_MACHINE})")
+
+
+def add_place(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    parser.add_argument("--place", choices=POLICIES, help=f"what runs on the PIM (default: {DEFAULT_PLACE})")
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least 1")
+    return value
+
+
+def token_ids(text: str) -> list[int]:
+    """Whole numbers with commas between them."""
+    try:
+        return [int(part) for part in text.split(",")] if text.strip() else []
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected whole numbers like 1,2,3") from None

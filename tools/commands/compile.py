@@ -1,0 +1,189 @@
+"""Compile a model: to a program image, or to the IR of any stage.
+
+Without --to the result is an image file. With --from STAGE, MODEL is IR of that stage (a .mlir file, or - for stdin).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...passes.pipelines import STAGES, PipelineOptions
+from ..console import Progress, Table, amount, print_tables, read_text, write_output
+from ..errors import OK, CommandError, UsageError, user_message
+from .arguments import DEFAULT_MACHINE, DEFAULT_PLACE, MODEL_HELP, add_machine, add_place, positive
+
+if TYPE_CHECKING:
+    from xdsl.dialects.builtin import ModuleOp
+
+    from ..build import Build
+
+HELP = "model or IR to IR of any stage, or to a program image"
+IMAGE = "image"
+PHASES = ("prefill", "decode", "mixed")
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """What to compile, for what. None is the default of the passes, or what the module of stage `start` says."""
+
+    model: str
+    machine: str | None = None
+    place: str | None = None
+    phase: str | None = None
+    batch: int | None = None
+    context: int | None = None
+    new_tokens: int | None = None
+    start: str = "model"
+    to: str = IMAGE
+    ignore_capacity: bool = False
+    overrides: tuple[str, ...] = ()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help=f"{MODEL_HELP}; with --from a .mlir file or -")
+    target = parser.add_argument_group("target")
+    add_machine(target)
+    add_place(target)
+    target.add_argument("--ignore-capacity", action="store_true", help="let the model need more rows than a bank has")
+    bounds = parser.add_argument_group("what a step may bring")
+    bounds.add_argument("--phase", choices=PHASES, help="prefill, decode, or both (default: mixed)")
+    bounds.add_argument("--batch", type=positive, metavar="B", help="most sequences (default: 1)")
+    bounds.add_argument("--context", type=positive, metavar="L", help="longest sequence (default: the model's)")
+    bounds.add_argument("--new-tokens", type=positive, metavar="N", help="most token rows (default: 32; decode: batch)")
+    stages = parser.add_argument_group("stages")
+    stages.add_argument("--to", choices=(*STAGES, IMAGE), default=IMAGE, help="where to stop (default: image)")
+    stages.add_argument("--from", dest="start", choices=STAGES, help="MODEL is IR of this stage")
+    stages.add_argument("--dump-stages-to", metavar="DIR", help="write the IR of every stage and the assembly there")
+    stages.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="PASS.OPTION=VALUE", help="change a pass option"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="IR: default stdout; image: default MODEL-MACHINE.pimg")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    options = CompileOptions(
+        model=arguments.model,
+        machine=arguments.machine,
+        place=arguments.place,
+        phase=arguments.phase,
+        batch=arguments.batch,
+        context=arguments.context,
+        new_tokens=arguments.new_tokens,
+        start=arguments.start or "model",
+        to=arguments.to,
+        ignore_capacity=arguments.ignore_capacity,
+        overrides=tuple(arguments.overrides),
+    )
+    with Progress() as progress:
+        build = prepare(options, from_ir=arguments.start is not None)
+        build.to(STAGES[-1] if options.to == IMAGE else options.to, progress.say)
+        result: str | bytes
+        if options.to == IMAGE:
+            from ...backends.isa.container import image_bytes
+
+            result = image_bytes(build.image(progress.say))
+            output = arguments.output or default_name(options.model, build.compilation.options.machine)
+        else:
+            result, output = build.stages[options.to], arguments.output
+    if arguments.dump_stages_to is not None:
+        dump_stages(build, Path(arguments.dump_stages_to))
+    write_output(output, result)
+    rows = [(cost.stage, amount(cost.seconds, "s") if cost.seconds else None, cost.operations) for cost in build.costs]
+    print_tables([Table("", ("stage", "time>", "ops>"), rows)], sys.stderr)
+    if output not in (None, "-"):
+        print(f"wrote {output}, {amount(len(result), 'B')}", file=sys.stderr)
+    return OK
+
+
+def prepare(options: CompileOptions, from_ir: bool = False) -> Build:
+    """The compilation at its first stage."""
+    from ...frontends.model import load_model
+    from ...machines.loader import load_machine
+    from ..build import Build, model_meta, parse_overrides
+
+    start, to = options.start, options.to
+    if to != IMAGE and STAGES.index(to) < STAGES.index(start):
+        raise UsageError(f"--to {to} is before --from {start}")
+    _refuse_late(options)
+    overrides = parse_overrides(options.overrides)
+    meta: dict[str, Any] = {}
+    if from_ir:
+        module = _read_module(options.model)
+        attached = _attached_machine(module, start)
+    else:
+        model = load_model(options.model)
+        module, attached, meta = model.build_module(), None, model_meta(model, options.model)
+    machine = options.machine or attached or DEFAULT_MACHINE
+    if to not in ("model", "llm"):
+        found = load_machine(machine).name
+        if attached not in (None, found):
+            raise CommandError(f"the module is placed on machine '{attached}', --machine says '{found}'")
+    if STAGES.index(start) >= STAGES.index("placed"):
+        meta["policy"] = ""  # decided by whoever made the module
+    pipeline_options = PipelineOptions(
+        machine=machine,
+        policy=options.place or DEFAULT_PLACE,
+        phase=options.phase or "mixed",
+        batch=options.batch or 1,
+        context=options.context,
+        new_tokens=options.new_tokens,
+        ignore_capacity=options.ignore_capacity,
+    )
+    build = Build(module, pipeline_options, start, overrides, meta)
+    if from_ir:
+        build.verify()
+    return build
+
+
+def default_name(model: str, machine: str) -> str:
+    """The file name of an image when none is given."""
+    return f"{'module' if model == '-' else Path(model).stem}-{Path(machine).stem}.pimg"
+
+
+def dump_stages(build: Build, folder: Path) -> None:
+    """Every stage that the compilation passed as `N-stage.mlir`, and the assembly of the machine stage."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stage, text in build.stages.items():
+        write_output(str(folder / f"{STAGES.index(stage)}-{stage}.mlir"), text)
+    if build.compilation.stage == STAGES[-1]:
+        for device in ("npu", "pim", "host"):
+            write_output(str(folder / f"{device}.asm"), build.assembly(device))
+
+
+def _refuse_late(options: CompileOptions) -> None:
+    """Options of stages that lie behind: the module has decided already."""
+    late = {"llm": ("phase", "batch", "context", "new_tokens"), "placed": ("place",)}
+    for stage, names in late.items():
+        if STAGES.index(options.start) >= STAGES.index(stage):
+            for name in names:
+                if getattr(options, name) is not None:
+                    raise UsageError(
+                        f"--{name.replace('_', '-')} with --from {options.start}: the module has it already"
+                    )
+
+
+def _read_module(path: str) -> ModuleOp:
+    """The module in a file or in stdin; an error of verification names the file, a parse error does so already."""
+    from xdsl.utils.exceptions import VerifyException
+
+    from ..compiler import parse_module
+
+    name = "<stdin>" if path == "-" else path
+    try:
+        return parse_module(read_text(path), name)
+    except VerifyException as error:
+        raise CommandError(f"{name}: {user_message(error)}") from None
+
+
+def _attached_machine(module: ModuleOp, start: str) -> str | None:
+    """The machine that a module from stage `placed` on names."""
+    if STAGES.index(start) < STAGES.index("placed"):
+        return None
+    name = module.attributes.get("machine.name")
+    if name is None:
+        raise CommandError(f"the module has no machine.name, expected at stage {start}: attach-machine puts it there")
+    return getattr(name, "data", str(name))

@@ -1,0 +1,90 @@
+"""Run a model on a simulated machine: the text as it is produced, then what it cost.
+
+MODEL is compiled first unless it is an image. Results come out of the simulated memory; time and energy from the same
+program. --timing-only times a model without data, which also works for models of which only the shapes are known.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...passes.pipelines import STAGES
+from ..console import Progress, print_tables
+from ..errors import OK, UsageError
+from .arguments import DEFAULT_MACHINE, DEFAULT_PLACE, MODEL_HELP, add_machine, add_place, positive, token_ids
+
+HELP = "tokens, cycles and energy of a model on a machine"
+DEFAULT_PROMPT = "The capital of France is"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What to run. None is a default, or what an image says."""
+
+    model: str
+    machine: str | None = None
+    prompt: str | None = None
+    prompt_ids: tuple[int, ...] | None = None
+    chat: bool = False
+    tokens: int = 32
+    stop_at_eos: bool = False
+    place: str | None = None
+    context: int | None = None
+    chunk: int | None = None
+    timing: bool = True
+    at: str | None = None
+    timing_only: bool = False
+    prompt_length: int | None = None
+    prefill: bool = True
+    batch: int | None = None
+    ignore_capacity: bool = False
+    weights: str | None = None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help=f"{MODEL_HELP}, or a compiled image (.pimg)")
+    target = parser.add_argument_group("target")
+    add_machine(target)
+    add_place(target)
+    target.add_argument("--context", type=positive, metavar="L", help="longest sequence (default: what the run needs)")
+    target.add_argument("--chunk", type=positive, metavar="N", help="prompt tokens of one prefill step (default: 32)")
+    target.add_argument("--weights", metavar="MODEL", help="where the weights of an image come from (default: it says)")
+    prompt = parser.add_argument_group("tokens")
+    prompt.add_argument("--prompt", metavar="TEXT", help=f"text to continue, - for stdin (default: {DEFAULT_PROMPT!r})")
+    prompt.add_argument("--prompt-ids", type=token_ids, metavar="1,2,3", help="token ids instead of text")
+    prompt.add_argument("--chat", action="store_true", help="give the prompt as a user's turn of a conversation")
+    prompt.add_argument("--tokens", type=positive, default=32, metavar="N", help="tokens to produce (default: 32)")
+    prompt.add_argument("--stop-at-eos", action="store_true", help="stop at the model's end-of-sequence token")
+    how = parser.add_argument_group("how")
+    how.add_argument("--no-timing", action="store_true", help="tokens only")
+    how.add_argument("--at", choices=STAGES, metavar="STAGE", help=f"interpret the IR of a stage: {', '.join(STAGES)}")
+    how.add_argument("--timing-only", action="store_true", help="one prefill and --tokens decode steps without data")
+    how.add_argument("--prompt-length", type=positive, metavar="P", help="prompt tokens of --timing-only")
+    how.add_argument("--no-prefill", action="store_true", help="with --timing-only: the decode steps alone")
+    how.add_argument("--batch", type=positive, metavar="B", help="with --timing-only: sequences (default: 1)")
+    how.add_argument("--ignore-capacity", action="store_true", help="with --timing-only: as if banks had enough rows")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of text and tables")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    values = {name: value for name, value in vars(arguments).items() if name not in ("command", "json")}
+    timing, prefill = not values.pop("no_timing"), not values.pop("no_prefill")
+    ids = values.pop("prompt_ids")
+    options = RunOptions(**values, timing=timing, prefill=prefill, prompt_ids=None if ids is None else tuple(ids))
+    if options.prompt == "-":
+        options = replace(options, prompt=sys.stdin.read())
+    with Progress(quiet=arguments.json) as progress:
+        report = run(options, progress.say, (lambda piece: None) if arguments.json else _Streamer(progress))
+    if arguments.json:
+        print(json.dumps(report, ensure_ascii=False))
+        return OK
+    if report["text"] is not None or report["output_ids"]:
+        print("\n")
+    print_tables(report_tables(report))
+    return OK

@@ -1,0 +1,179 @@
+"""How results look: tables, amounts with units, progress on a terminal, files that appear complete or not at all."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+_BAR = 12
+
+
+@dataclass(frozen=True)
+class Share:
+    """A fraction of something, shown as a bar on a terminal."""
+
+    value: float
+
+
+Cell = str | int | Share | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under `columns`; a title that ends in `>` stands over numbers, which are aligned right. None is empty."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
+def print_tables(tables: Sequence[Table], stream: TextIO | None = None) -> None:
+    """Tables by rich on a terminal, aligned text elsewhere."""
+    stream = stream or sys.stdout
+    tables = [table for table in tables if table.rows]
+    if stream.isatty():
+        _print_rich(tables, stream)
+    else:
+        stream.write("\n".join(_plain(table) for table in tables))
+    stream.flush()
+
+
+def _print_rich(tables: Sequence[Table], stream: TextIO) -> None:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    console = Console(file=stream, highlight=False)
+    for table in tables:
+        headed = any(name.strip(">") for name in table.columns)
+        grid = RichTable(box=None, show_header=headed, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+        for name in table.columns:
+            grid.add_column(name.rstrip(">"), justify="right" if name.endswith(">") else "left", overflow="fold")
+        for row in table.rows:
+            cells = [Text(_bar(cell.value), style="cyan") if isinstance(cell, Share) else _text(cell) for cell in row]
+            grid.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+        if table.title:
+            console.print(Text(table.title, style="bold"))
+        console.print(grid)
+        console.print()
+
+
+def _bar(value: float) -> str:
+    eighths = round(min(max(value, 0.0), 1.0) * _BAR * 8)
+    whole, rest = divmod(eighths, 8)
+    bar = "█" * whole + ("" if rest == 0 else "▏▎▍▌▋▊▉"[rest - 1])
+    return f"{bar:<{_BAR}}{_text(Share(value)):>8}"
+
+
+def _plain(table: Table) -> str:
+    names = [name.rstrip(">") for name in table.columns]
+    right = [name.endswith(">") or any(isinstance(row[i], Share) for row in table.rows) for i, name in enumerate(table.columns)]
+    lines = [[_text(cell) for cell in row] for row in table.rows]
+    if any(names):
+        lines.insert(0, names)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
+    text = f"{table.title}\n" if table.title else ""
+    for line in lines:
+        cells = [f"{cell:>{width}}" if r else f"{cell:<{width}}" for cell, width, r in zip(line, widths, right, strict=True)]
+        text += f"{'  ' if table.title else ''}{'  '.join(cells)}".rstrip() + "\n"
+    return text
+
+
+def _text(cell: Cell) -> str:
+    match cell:
+        case None:
+            return ""
+        case Share(value):
+            return f"{100 * value:.1f} %"
+        case int():
+            return f"{cell:,}"
+    return cell
+
+
+def amount(value: float, unit: str) -> str:
+    """`value` with an SI prefix and four digits: `amount(6.9636e-4, "s")` is `696.4 us`."""
+    for prefix, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("u", 1e-6), ("n", 1e-9)):
+        if abs(value) >= factor:
+            break
+    else:
+        prefix, factor = ("", 1.0) if value == 0 else ("p", 1e-12)
+    scaled = value / factor
+    digits = max(0, 3 - len(str(int(abs(scaled)))) + (1 if abs(scaled) < 1000 else 0))
+    number = f"{scaled:.{digits}f}" if scaled != int(scaled) else f"{int(scaled)}"
+    return f"{number} {prefix}{unit}"
+
+
+class Progress:
+    """Says on stderr what is going on: a spinner on a terminal; elsewhere only what takes long is worth a line."""
+
+    def __init__(self, quiet: bool = False):
+        self._status: Any = None
+        if not quiet and sys.stderr.isatty():
+            from rich.console import Console
+
+            self._status = Console(stderr=True).status("starting")
+        self._quiet = quiet
+
+    def __enter__(self) -> Progress:
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """No more progress: something else writes now."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def say(self, message: str, slow: bool = False) -> None:
+        """What happens now; `slow` things are also told without a terminal."""
+        if self._status is not None:
+            self._status.update(message)
+        elif slow and not self._quiet:
+            print(f"pimlir: {message}", file=sys.stderr, flush=True)
+
+
+def write_output(path: str | None, content: str | bytes) -> None:
+    """To stdout if `path` is None or `-`, otherwise to a file that appears complete or not at all."""
+    if path is None or path == "-":
+        if isinstance(content, bytes):
+            sys.stdout.buffer.write(content)
+        else:
+            sys.stdout.write(content)
+        sys.stdout.flush()
+        return
+    with atomic_file(Path(path)) as temporary:
+        if isinstance(content, bytes):
+            temporary.write_bytes(content)
+        else:
+            temporary.write_text(content, encoding="utf-8")
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A file to write beside `path`, which takes its place when the block ends without an exception."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        mask = os.umask(0)
+        os.umask(mask)
+        os.fchmod(descriptor, 0o666 & ~mask)  # mkstemp makes files that only their owner can read
+        os.close(descriptor)
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_text(path: str) -> str:
+    """The text of a file, or of stdin for `-`."""
+    return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")

@@ -1,0 +1,95 @@
+"""Token after token of one sequence, on anything that can execute a step; and steps without data, for timing only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from tokenizers import Tokenizer
+
+    from ..sim.system import LaunchRecord, System
+
+Rows = Sequence[tuple[int, int, int, int]]
+"""First row, new tokens, past tokens and slot of each sequence of a step."""
+
+
+class Engine(Protocol):
+    """Executes a step; the next token of each sequence, or None where there is no data."""
+
+    def step(self, tokens: Sequence[int], rows: Rows) -> NDArray[Any] | None: ...
+
+
+@dataclass
+class Simulator:
+    """A simulated system as an engine. Keeps the launches of its last step."""
+
+    system: System
+    launches: list[LaunchRecord] = field(default_factory=list)
+
+    def step(self, tokens: Sequence[int], rows: Rows) -> NDArray[Any] | None:
+        result = self.system.step(tokens, rows)
+        self.launches = result.launches
+        return result.next
+
+
+def generate(
+    engine: Engine, prompt: Sequence[int], count: int, chunk: int, stop: int | None = None
+) -> Iterator[int]:
+    """`count` greedy tokens; the first comes out of the prefill, which brings `chunk` tokens a step."""
+    token = -1
+    for past in range(0, len(prompt), chunk):
+        part = list(prompt[past : past + chunk])
+        token = _last(engine.step(part, [(0, len(part), past, 0)]))
+    yield token
+    for past in range(len(prompt), len(prompt) + count - 1):
+        if token == stop:
+            return
+        token = _last(engine.step([token], [(0, 1, past, 0)]))
+        yield token
+
+
+def _last(tokens: NDArray[Any] | None) -> int:
+    assert tokens is not None
+    return int(tokens[-1])
+
+
+def time_prefill(engine: Engine, length: int, batch: int, chunk: int) -> None:
+    """Every sequence of the batch in turn, `chunk` tokens a step."""
+    for slot in range(batch):
+        for past in range(0, length, chunk):
+            new = min(chunk, length - past)
+            engine.step([0] * new, [(0, new, past, slot)])
+
+
+def time_decode(engine: Engine, past: int, batch: int) -> None:
+    """One token for every sequence of the batch, each after `past` others."""
+    engine.step([0] * batch, [(slot, 1, past, slot) for slot in range(batch)])
+
+
+@dataclass
+class TextStream:
+    """The text of a growing list of tokens, piece by piece. A character may need several tokens."""
+
+    tokenizer: Tokenizer
+    write: Callable[[str], None]
+    tokens: list[int] = field(default_factory=list)
+    written: str = ""
+
+    def add(self, token: int) -> None:
+        """One more token; writes what is complete."""
+        self.tokens.append(token)
+        text = self.tokenizer.decode(self.tokens, skip_special_tokens=False)
+        if not text.endswith("�"):
+            self._write_up_to(text)
+
+    def finish(self) -> str:
+        """Writes the rest; the whole text."""
+        self._write_up_to(self.tokenizer.decode(self.tokens, skip_special_tokens=False))
+        return self.written
+
+    def _write_up_to(self, text: str) -> None:
+        self.write(text[len(self.written) :])
+        self.written = text

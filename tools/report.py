@@ -1,0 +1,237 @@
+"""What a run cost: from the statistics of the timing model to one JSON object, and from that to tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..sim.energy import BOUNDS, energy_fj
+from .console import Cell, Share, Table, amount
+
+Statistics = Mapping[str, Any]
+"""`TimingModel.statistics()`."""
+
+Report = dict[str, Any]
+
+APPROXIMATE = (
+    "seconds and share per operation: the time of a kernel is exact, its operations share it by their busy cycles",
+    "memory controller: ordinary traffic is served in order per channel, without reordering and write drain",
+    "scratchpad ports never conflict; a gather's rows are spread over its table by a fixed hash",
+)
+"""The last two are explained in docs/explanation/timing.md."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a run: `tokens` went in, the statistics are those at its two ends (None without timing)."""
+
+    name: str
+    tokens: int
+    steps: int
+    host_seconds: float
+    before: Statistics | None
+    after: Statistics | None
+
+
+def phase_report(phase: Phase, machine: Mapping[str, Any]) -> Report:
+    """Time and energy of one phase."""
+    entry: Report = {"name": phase.name, "tokens": phase.tokens, "steps": phase.steps}
+    costs = dict.fromkeys(("cycles", "seconds", "tokens_per_second", "energy_pj"))
+    if phase.after is not None:
+        time_ps = phase.after["time_ps"] - (phase.before["time_ps"] if phase.before else 0)
+        energy = sum(phase.after["energy_fj"].values()) - (sum(phase.before["energy_fj"].values()) if phase.before else 0)
+        costs = {
+            "cycles": time_ps // machine["memory"]["clock_ps"],
+            "seconds": time_ps / 1e12,
+            "tokens_per_second": phase.tokens * 1e12 / time_ps if time_ps else None,
+            "energy_pj": energy / 1000,
+        }
+    return {**entry, **costs, "host_seconds": round(phase.host_seconds, 3)}
+
+
+def cost_report(statistics: Statistics | None, machine: Mapping[str, Any]) -> Report:
+    """Everything that the timing model counted over the whole run; the same keys with None if there is none."""
+    if statistics is None:
+        keys = ("cycles", "seconds_simulated", "energy_pj", "devices", "units", "commands", "bytes", "per_op", "kernels")
+        return {**dict.fromkeys(keys), "approximate": []}
+    kernels = [_kernel(entry, statistics["time_ps"]) for entry in statistics["programs"].values()]
+    missing = statistics["energy_missing"]
+    return {
+        "cycles": statistics["time_ps"] // machine["memory"]["clock_ps"],
+        "seconds_simulated": statistics["time_ps"] / 1e12,
+        "energy_pj": energy_report(statistics, machine),
+        "devices": _devices(kernels, statistics["time_ps"]),
+        "units": _units(statistics, machine),
+        "commands": {name: count for name, count in statistics["commands"].items() if count},
+        "bytes": {name: count for name, count in statistics["bytes"].items() if count},
+        "per_op": _operations(statistics),
+        "kernels": kernels,
+        "approximate": [*APPROXIMATE, *([f"energy leaves out, for lack of a number: {', '.join(missing)}"] if missing else [])],
+    }
+
+
+def energy_report(statistics: Statistics, machine: Mapping[str, Any]) -> Report:
+    """Total and components in pJ, with the range where published values disagree, and where the numbers come from."""
+    low, _, high = (
+        sum(energy_fj(dict(machine), statistics["commands"], statistics["events"], statistics["time_ps"], bound).values())
+        for bound in BOUNDS
+    )
+    components = {name: value / 1000 for name, value in statistics["energy_fj"].items() if value}
+    return {
+        "total": sum(statistics["energy_fj"].values()) / 1000,
+        "low": low / 1000,
+        "high": high / 1000,
+        "components": components,
+        "sources": {name: _energy_source(machine, name) for name in components},
+        "missing": statistics["energy_missing"],
+    }
+
+
+def _energy_source(machine: Mapping[str, Any], component: str) -> str:
+    kind, _, name = component.partition(".")
+    item = machine["energy"].get(kind, {}).get(name, {})
+    return item.get("source") or machine["energy"].get("source", "")
+
+
+def _kernel(entry: Statistics, elapsed_ps: int) -> Report:
+    return {
+        "name": entry["name"],
+        "device": entry["device"],
+        "launches": entry["launches"],
+        "seconds": entry["time_ps"] / 1e12,
+        "share": entry["time_ps"] / elapsed_ps if elapsed_ps else 0.0,
+        "energy_pj": sum(entry["energy_fj"].values()) / 1000,
+        "operations": list(entry["tags"]),
+    }
+
+
+def _devices(kernels: Sequence[Report], elapsed_ps: int) -> Report:
+    devices: Report = {}
+    for kernel in kernels:
+        device = devices.setdefault(kernel["device"], {"launches": 0, "busy_seconds": 0.0, "utilisation": 0.0})
+        device["launches"] += kernel["launches"]
+        device["busy_seconds"] += kernel["seconds"]
+        device["utilisation"] += kernel["share"]
+    return devices
+
+
+def _units(statistics: Statistics, machine: Mapping[str, Any]) -> Report:
+    """Busy fraction of every unit that the machine has, over the whole run."""
+    elapsed, busy, memory = statistics["time_ps"], statistics["busy_cycles"], machine["memory"]
+    npu_cycles = max(1, elapsed * machine["npu"]["clock_mhz"] / 1e6)
+    memory_cycles = max(1, elapsed / memory["clock_ps"])
+    channels = memory["channels"]
+    units: Report = {}
+    if busy["arrays"]:
+        units["arrays"] = sum(busy["arrays"]) / len(busy["arrays"]) / npu_cycles
+    units["vector unit"] = busy["vector"] / npu_cycles
+    units |= {f"NPU queue {queue}": cycles / npu_cycles for queue, cycles in busy["queues"].items()}
+    units["PIM units"] = busy["pim_mac"] / channels / memory_cycles
+    if machine["pim"].get("softmax_elements_per_cycle"):
+        units["softmax unit"] = busy["softmax"] / memory_cycles
+    units["command bus"] = busy["command_bus"] / channels / memory_cycles
+    units["data bus"] = busy["data_bus"] / channels / memory.get("pseudo_channels", 1) / memory_cycles
+    return units
+
+
+def _operations(statistics: Statistics) -> list[Report]:
+    """One entry per operation and device in the order of the program."""
+    found: dict[tuple[str, str], Report] = {}
+    for program in statistics["programs"].values():
+        weights = {name: tag["cycles"] for name, tag in program["tags"].items()}
+        if not any(weights.values()):
+            weights = {name: tag["instructions"] for name, tag in program["tags"].items()}
+        whole = sum(weights.values())
+        for name, tag in program["tags"].items():
+            key = (name, program["device"])
+            blank = {"op": name, "device": program["device"], "instructions": 0, "busy_cycles": 0, "seconds": 0.0, "share": 0.0}
+            entry = found.setdefault(key, blank)
+            part = program["time_ps"] * weights[name] / whole if whole else 0.0
+            entry["instructions"] += tag["instructions"]
+            entry["busy_cycles"] += tag["cycles"]
+            entry["seconds"] += part / 1e12
+            entry["share"] += part / statistics["time_ps"] if statistics["time_ps"] else 0.0
+    return [entry for entry in found.values() if entry["instructions"]]
+
+
+def report_tables(report: Report) -> list[Table]:
+    """The report for people."""
+    tables = [Table("run", ("", ""), _facts(report)), _phase_table(report)]
+    if report["cycles"] is not None:
+        tables += [
+            Table(
+                "time per operation",
+                ("operation", "device", "time>", "share", "instructions>"),
+                [
+                    (op["op"], op["device"], amount(op["seconds"], "s"), Share(op["share"]), op["instructions"])
+                    for op in report["per_op"]
+                ],
+            ),
+            Table(
+                "utilisation",
+                ("unit", "busy"),
+                [
+                    *((f"{name} (launches)", Share(device["utilisation"])) for name, device in report["devices"].items()),
+                    *((name, Share(value)) for name, value in report["units"].items()),
+                ],
+            ),
+            _energy_table(report["energy_pj"]),
+            Table("DRAM and PIM commands", ("command", "count>"), list(report["commands"].items())),
+            Table(
+                "bytes moved", ("", ">"), [(_words(name), amount(count, "B")) for name, count in report["bytes"].items()]
+            ),
+            Table("approximate", ("",), [(text,) for text in report["approximate"]]),
+        ]
+    return tables
+
+
+def _facts(report: Report) -> list[Sequence[Cell]]:
+    host = report["host"]
+    rows: list[Sequence[Cell]] = [
+        ("model", f"{report['model']}{', shapes only' if report['timing_only'] else ''}"),
+        ("machine", f"{report['machine']}: {report['machine_description']}"),
+        ("placement", report["place"] if report["at"] is None else f"{report['place']}, interpreted at stage {report['at']}"),
+        ("context", f"{report['context']} tokens"),
+        ("tokens", f"{report['tokens_in']} in, {report['tokens_out']} out"),
+        ("host", ", ".join(f"{name} {amount(seconds, 's')}" for name, seconds in host["seconds"].items())),
+    ]
+    if host["tokens_per_second"]:
+        rows.append(("host speed", f"{host['tokens_per_second']:.2f} tokens/s in decode"))
+    if report["batch"] > 1:
+        rows.insert(4, ("batch", f"{report['batch']} sequences"))
+    return rows
+
+
+def _phase_table(report: Report) -> Table:
+    timed = report["cycles"] is not None
+    columns = ("phase", "tokens>", "steps>", *(("cycles>", "time>", "tokens/s>", "energy>") if timed else ()), "host>")
+    rows: list[Sequence[Cell]] = []
+    for phase in report["phases"]:
+        costs: tuple[Cell, ...] = ()
+        if timed:
+            speed = phase["tokens_per_second"]
+            costs = (
+                phase["cycles"],
+                amount(phase["seconds"], "s"),
+                f"{speed:,.0f}" if speed else None,
+                amount(phase["energy_pj"] / 1e12, "J"),
+            )
+        rows.append((phase["name"], phase["tokens"], phase["steps"], *costs, amount(phase["host_seconds"], "s")))
+    clock = f" (cycles of the memory clock, {report['clock_ps']} ps)" if timed else ""
+    return Table(f"phases{clock}", columns, rows)
+
+
+def _energy_table(energy: Report) -> Table:
+    total = energy["total"] or 1.0
+    rows: list[Sequence[Cell]] = [
+        (name, amount(value / 1e12, "J"), Share(value / total), energy["sources"][name])
+        for name, value in energy["components"].items()
+    ]
+    spread = f"{amount(energy['low'] / 1e12, 'J')} to {amount(energy['high'] / 1e12, 'J')} with other published values"
+    rows.append(("total", amount(energy["total"] / 1e12, "J"), None, spread if energy["low"] != energy["high"] else ""))
+    return Table("energy", ("component", "energy>", "share", "source of the number"), rows)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").replace("npu", "NPU").replace("pim", "PIM").replace("dram", "DRAM")
