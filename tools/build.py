@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import PassPipeline
 from xdsl.utils.arg_spec import ArgSpec, parse_pipeline
@@ -144,4 +143,3 @@ def _changed(spec: ArgSpec, options: Mapping[str, Any]) -> ArgSpec:
     except ValueError as error:
         raise CommandError(f"pass '{spec.name}', {changed}: {error}") from None
     return changed
-

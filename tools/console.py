@@ -73,14 +73,19 @@ def _bar(value: float) -> str:
 
 def _plain(table: Table) -> str:
     names = [name.rstrip(">") for name in table.columns]
-    right = [name.endswith(">") or any(isinstance(row[i], Share) for row in table.rows) for i, name in enumerate(table.columns)]
+    right = [
+        name.endswith(">") or any(isinstance(row[i], Share) for row in table.rows)
+        for i, name in enumerate(table.columns)
+    ]
     lines = [[_text(cell) for cell in row] for row in table.rows]
     if any(names):
         lines.insert(0, names)
     widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
     text = f"{table.title}\n" if table.title else ""
     for line in lines:
-        cells = [f"{cell:>{width}}" if r else f"{cell:<{width}}" for cell, width, r in zip(line, widths, right, strict=True)]
+        cells = [
+            f"{cell:>{width}}" if r else f"{cell:<{width}}" for cell, width, r in zip(line, widths, right, strict=True)
+        ]
         text += f"{'  ' if table.title else ''}{'  '.join(cells)}".rstrip() + "\n"
     return text
 
@@ -96,17 +101,28 @@ def _text(cell: Cell) -> str:
     return cell
 
 
+_PREFIXES = (
+    ("T", 1e12),
+    ("G", 1e9),
+    ("M", 1e6),
+    ("k", 1e3),
+    ("", 1.0),
+    ("m", 1e-3),
+    ("u", 1e-6),
+    ("n", 1e-9),
+    ("p", 1e-12),
+)
+
+
 def amount(value: float, unit: str) -> str:
-    """`value` with an SI prefix and four digits: `amount(6.9636e-4, "s")` is `696.4 us`."""
-    for prefix, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("u", 1e-6), ("n", 1e-9)):
-        if abs(value) >= factor:
-            break
-    else:
-        prefix, factor = ("", 1.0) if value == 0 else ("p", 1e-12)
-    scaled = value / factor
-    digits = max(0, 3 - len(str(int(abs(scaled)))) + (1 if abs(scaled) < 1000 else 0))
-    number = f"{scaled:.{digits}f}" if scaled != int(scaled) else f"{int(scaled)}"
-    return f"{number} {prefix}{unit}"
+    """`value` with four digits and an SI prefix: `amount(6.9636e-4, "s")` is `696.4 us`."""
+    rounded = float(f"{value:.4g}")
+    prefix, factor = next((pair for pair in _PREFIXES if abs(rounded) >= pair[1]), ("", 1.0))
+    scaled = rounded / factor
+    if float(value).is_integer() and factor == 1.0:
+        return f"{int(value)} {prefix}{unit}"
+    digits = 4 - len(str(int(abs(scaled))))
+    return f"{scaled:.{digits}f} {prefix}{unit}"
 
 
 class Progress:

@@ -11,6 +11,7 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 
 OK, FAILED, USAGE, INTERNAL = 0, 1, 2, 70
 INTERRUPTED, BROKEN_PIPE = 130, 141  # 128 + SIGINT, 128 + SIGPIPE, as shells report them
@@ -93,7 +94,7 @@ def _verify_message(error: BaseException) -> str:
     message = " ".join(str(error).split())
     for note in getattr(error, "__notes__", ()):
         lines = note.splitlines()
-        for before, line in zip(lines, lines[1:], strict=False):
+        for before, line in pairwise(lines):
             if re.fullmatch(r"\s*\^+\s*", line):
                 found = re.search(r'(?:(%[\w, %:#]+) = )?"?([a-z_]\w*(?:\.\w+)+)"?', before)
                 if found:

@@ -35,9 +35,7 @@ class Simulator:
         return result.next
 
 
-def generate(
-    engine: Engine, prompt: Sequence[int], count: int, chunk: int, stop: int | None = None
-) -> Iterator[int]:
+def generate(engine: Engine, prompt: Sequence[int], count: int, chunk: int, stop: int | None = None) -> Iterator[int]:
     """`count` greedy tokens; the first comes out of the prefill, which brings `chunk` tokens a step."""
     token = -1
     for past in range(0, len(prompt), chunk):

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from .. import __version__
@@ -74,10 +75,8 @@ def _fail(message: str, code: int) -> int:
 
 def _silence_stdout() -> None:
     """Nobody reads stdout any more; without this the interpreter would complain when it ends."""
-    try:
+    with suppress(OSError):  # stdout may be no file, as in tests
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError:  # stdout is no file, as in tests
-        pass
 
 
 class _Parser(argparse.ArgumentParser):

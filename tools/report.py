@@ -40,7 +40,9 @@ def phase_report(phase: Phase, machine: Mapping[str, Any]) -> Report:
     costs = dict.fromkeys(("cycles", "seconds", "tokens_per_second", "energy_pj"))
     if phase.after is not None:
         time_ps = phase.after["time_ps"] - (phase.before["time_ps"] if phase.before else 0)
-        energy = sum(phase.after["energy_fj"].values()) - (sum(phase.before["energy_fj"].values()) if phase.before else 0)
+        energy = sum(phase.after["energy_fj"].values()) - (
+            sum(phase.before["energy_fj"].values()) if phase.before else 0
+        )
         costs = {
             "cycles": time_ps // machine["memory"]["clock_ps"],
             "seconds": time_ps / 1e12,
@@ -53,7 +55,17 @@ def phase_report(phase: Phase, machine: Mapping[str, Any]) -> Report:
 def cost_report(statistics: Statistics | None, machine: Mapping[str, Any]) -> Report:
     """Everything that the timing model counted over the whole run; the same keys with None if there is none."""
     if statistics is None:
-        keys = ("cycles", "seconds_simulated", "energy_pj", "devices", "units", "commands", "bytes", "per_op", "kernels")
+        keys = (
+            "cycles",
+            "seconds_simulated",
+            "energy_pj",
+            "devices",
+            "units",
+            "commands",
+            "bytes",
+            "per_op",
+            "kernels",
+        )
         return {**dict.fromkeys(keys), "approximate": []}
     kernels = [_kernel(entry, statistics["time_ps"]) for entry in statistics["programs"].values()]
     missing = statistics["energy_missing"]
@@ -67,14 +79,21 @@ def cost_report(statistics: Statistics | None, machine: Mapping[str, Any]) -> Re
         "bytes": {name: count for name, count in statistics["bytes"].items() if count},
         "per_op": _operations(statistics),
         "kernels": kernels,
-        "approximate": [*APPROXIMATE, *([f"energy leaves out, for lack of a number: {', '.join(missing)}"] if missing else [])],
+        "approximate": [
+            *APPROXIMATE,
+            *([f"energy leaves out, for lack of a number: {', '.join(missing)}"] if missing else []),
+        ],
     }
 
 
 def energy_report(statistics: Statistics, machine: Mapping[str, Any]) -> Report:
     """Total and components in pJ, with the range where published values disagree, and where the numbers come from."""
     low, _, high = (
-        sum(energy_fj(dict(machine), statistics["commands"], statistics["events"], statistics["time_ps"], bound).values())
+        sum(
+            energy_fj(
+                dict(machine), statistics["commands"], statistics["events"], statistics["time_ps"], bound
+            ).values()
+        )
         for bound in BOUNDS
     )
     components = {name: value / 1000 for name, value in statistics["energy_fj"].items() if value}
@@ -145,7 +164,14 @@ def _operations(statistics: Statistics) -> list[Report]:
         whole = sum(weights.values())
         for name, tag in program["tags"].items():
             key = (name, program["device"])
-            blank = {"op": name, "device": program["device"], "instructions": 0, "busy_cycles": 0, "seconds": 0.0, "share": 0.0}
+            blank = {
+                "op": name,
+                "device": program["device"],
+                "instructions": 0,
+                "busy_cycles": 0,
+                "seconds": 0.0,
+                "share": 0.0,
+            }
             entry = found.setdefault(key, blank)
             part = program["time_ps"] * weights[name] / whole if whole else 0.0
             entry["instructions"] += tag["instructions"]
@@ -155,11 +181,27 @@ def _operations(statistics: Statistics) -> list[Report]:
     return [entry for entry in found.values() if entry["instructions"]]
 
 
+def layer_report(launches: Sequence[Any]) -> list[Report]:
+    """Seconds of each layer in one step, from its launches; layer -1 is what lies outside the layers."""
+    spans: dict[int, list[int]] = {}
+    for launch in launches:
+        span = spans.setdefault(launch.layer, [])
+        if launch.layer < 0:
+            span.append(launch.finish_ps - launch.start_ps)
+        else:
+            span[:] = [min([launch.start_ps, *span]), max([launch.finish_ps, *span])]
+    return [
+        {"layer": layer, "seconds": (sum(span) if layer < 0 else span[1] - span[0]) / 1e12}
+        for layer, span in sorted(spans.items())
+    ]
+
+
 def report_tables(report: Report) -> list[Table]:
     """The report for people."""
     tables = [Table("run", ("", ""), _facts(report)), _phase_table(report)]
     if report["cycles"] is not None:
         tables += [
+            _layer_table(report["per_layer"]),
             Table(
                 "time per operation",
                 ("operation", "device", "time>", "share", "instructions>"),
@@ -172,14 +214,19 @@ def report_tables(report: Report) -> list[Table]:
                 "utilisation",
                 ("unit", "busy"),
                 [
-                    *((f"{name} (launches)", Share(device["utilisation"])) for name, device in report["devices"].items()),
+                    *(
+                        (f"{_words(name)} launches", Share(device["utilisation"]))
+                        for name, device in report["devices"].items()
+                    ),
                     *((name, Share(value)) for name, value in report["units"].items()),
                 ],
             ),
             _energy_table(report["energy_pj"]),
             Table("DRAM and PIM commands", ("command", "count>"), list(report["commands"].items())),
             Table(
-                "bytes moved", ("", ">"), [(_words(name), amount(count, "B")) for name, count in report["bytes"].items()]
+                "bytes moved",
+                ("", ">"),
+                [(_words(name), amount(count, "B")) for name, count in report["bytes"].items()],
             ),
             Table("approximate", ("",), [(text,) for text in report["approximate"]]),
         ]
@@ -190,8 +237,11 @@ def _facts(report: Report) -> list[Sequence[Cell]]:
     host = report["host"]
     rows: list[Sequence[Cell]] = [
         ("model", f"{report['model']}{', shapes only' if report['timing_only'] else ''}"),
-        ("machine", f"{report['machine']}: {report['machine_description']}"),
-        ("placement", report["place"] if report["at"] is None else f"{report['place']}, interpreted at stage {report['at']}"),
+        ("machine", _machine(report)),
+        (
+            "placement",
+            report["place"] if report["at"] is None else f"{report['place']}, interpreted at stage {report['at']}",
+        ),
         ("context", f"{report['context']} tokens"),
         ("tokens", f"{report['tokens_in']} in, {report['tokens_out']} out"),
         ("host", ", ".join(f"{name} {amount(seconds, 's')}" for name, seconds in host["seconds"].items())),
@@ -201,6 +251,25 @@ def _facts(report: Report) -> list[Sequence[Cell]]:
     if report["batch"] > 1:
         rows.insert(4, ("batch", f"{report['batch']} sequences"))
     return rows
+
+
+def _machine(report: Report) -> str:
+    """Name and description; many descriptions begin with the name."""
+    name, description = report["machine"], report["machine_description"]
+    return description if description.lower().startswith(name) else f"{name}: {description}"
+
+
+def _layer_table(layers: Sequence[Report]) -> Table:
+    inside = [entry["seconds"] for entry in layers if entry["layer"] >= 0]
+    outside = [entry["seconds"] for entry in layers if entry["layer"] < 0]
+    rows: list[Sequence[Cell]] = []
+    if inside:
+        low, high = amount(min(inside), "s"), amount(max(inside), "s")
+        each = f"each {low}" if low == high else f"{low} to {high}"
+        rows.append((f"{len(inside)} layers", amount(sum(inside), "s"), each))
+    if outside:
+        rows.append(("outside the layers", amount(sum(outside), "s"), "embedding, last norm, logits"))
+    return Table("last step", ("", ">", ""), rows)
 
 
 def _phase_table(report: Report) -> Table:

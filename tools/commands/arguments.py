@@ -8,6 +8,7 @@ from ...passes.pipelines import POLICIES
 
 DEFAULT_MACHINE = "neupims"
 DEFAULT_PLACE = "attention-on-pim"
+DEFAULT_PROMPT = "The capital of France is"
 
 MODEL_HELP = "smollm2, a .gguf file, or a preset of shapes such as gpt3-7b"
 

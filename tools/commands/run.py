@@ -9,42 +9,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...passes.pipelines import STAGES
 from ..console import Progress, print_tables
-from ..errors import OK, UsageError
-from .arguments import DEFAULT_MACHINE, DEFAULT_PLACE, MODEL_HELP, add_machine, add_place, positive, token_ids
+from ..errors import OK
+from .arguments import DEFAULT_PROMPT, MODEL_HELP, add_machine, add_place, positive, token_ids
+
+if TYPE_CHECKING:
+    from ..session import Listener
 
 HELP = "tokens, cycles and energy of a model on a machine"
-DEFAULT_PROMPT = "The capital of France is"
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What to run. None is a default, or what an image says."""
-
-    model: str
-    machine: str | None = None
-    prompt: str | None = None
-    prompt_ids: tuple[int, ...] | None = None
-    chat: bool = False
-    tokens: int = 32
-    stop_at_eos: bool = False
-    place: str | None = None
-    context: int | None = None
-    chunk: int | None = None
-    timing: bool = True
-    at: str | None = None
-    timing_only: bool = False
-    prompt_length: int | None = None
-    prefill: bool = True
-    batch: int | None = None
-    ignore_capacity: bool = False
-    weights: str | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,18 +48,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
+    from ..report import report_tables
+    from ..session import RunOptions, run
+
     values = {name: value for name, value in vars(arguments).items() if name not in ("command", "json")}
-    timing, prefill = not values.pop("no_timing"), not values.pop("no_prefill")
-    ids = values.pop("prompt_ids")
-    options = RunOptions(**values, timing=timing, prefill=prefill, prompt_ids=None if ids is None else tuple(ids))
-    if options.prompt == "-":
-        options = replace(options, prompt=sys.stdin.read())
-    with Progress(quiet=arguments.json) as progress:
-        report = run(options, progress.say, (lambda piece: None) if arguments.json else _Streamer(progress))
+    if values["prompt"] == "-":
+        values["prompt"] = sys.stdin.read()
+    if values["prompt_ids"] is not None:
+        values["prompt_ids"] = tuple(values["prompt_ids"])
     if arguments.json:
+        report = run(RunOptions(**values))
         print(json.dumps(report, ensure_ascii=False))
         return OK
-    if report["text"] is not None or report["output_ids"]:
+    with Progress() as progress:
+        report = run(RunOptions(**values), _console_listener(progress))
+    if report["output_ids"]:
         print("\n")
     print_tables(report_tables(report))
     return OK
+
+
+def _console_listener(progress: Progress) -> Listener:
+    """Text to stdout as it comes, progress to stderr until then; on a terminal the prompt stands before the text."""
+    from ..session import Listener
+
+    class ConsoleListener(Listener):
+        def stage(self, message: str, slow: bool = False) -> None:
+            progress.say(message, slow)
+
+        def prompt(self, text: str) -> None:
+            self.before = f"\x1b[2m{text}\x1b[0m" if sys.stdout.isatty() else ""
+
+        def text(self, piece: str) -> None:
+            progress.stop()
+            print(f"{self.before}{piece}", end="", flush=True)
+            self.before = ""
+
+        before = ""
+
+    return ConsoleListener()

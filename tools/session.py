@@ -1,0 +1,382 @@
+"""One run of a model: open it, compile it, execute it step by step, and report. The body of `pimlir run`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..backends.isa.container import SUFFIX, load_image
+from ..frontends.errors import ModelFileError
+from ..frontends.gguf import read_gguf
+from ..frontends.model import SMOLLM2, Model, find_smollm2, load_model
+from ..machines.loader import load_machine
+from ..passes.pipelines import PipelineOptions
+from .build import Build, model_meta
+from .commands.arguments import DEFAULT_MACHINE, DEFAULT_PLACE, DEFAULT_PROMPT
+from .errors import CommandError, UsageError
+from .generation import Engine, Simulator, TextStream, generate, time_decode, time_prefill
+from .report import Phase, Report, cost_report, layer_report, phase_report
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from ..sim.timing.model import TimingModel
+
+CONTEXT_STEP = 128
+"""The default context is a multiple of this."""
+
+CHAT = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What to run. None is a default, or what an image says."""
+
+    model: str
+    machine: str | None = None
+    prompt: str | None = None
+    prompt_ids: tuple[int, ...] | None = None
+    chat: bool = False
+    tokens: int = 32
+    stop_at_eos: bool = False
+    place: str | None = None
+    context: int | None = None
+    chunk: int | None = None
+    weights: str | None = None
+    no_timing: bool = False
+    at: str | None = None
+    timing_only: bool = False
+    prompt_length: int | None = None
+    no_prefill: bool = False
+    batch: int | None = None
+    ignore_capacity: bool = False
+
+    @property
+    def is_image(self) -> bool:
+        return self.model.endswith(SUFFIX)
+
+
+class Listener:
+    """What a run tells while it goes on; this one does not listen."""
+
+    def stage(self, message: str, slow: bool = False) -> None:
+        """What happens now; `slow` may take a minute."""
+
+    def prompt(self, text: str) -> None:
+        """The text that the run continues."""
+
+    def text(self, piece: str) -> None:
+        """The next piece of the text, or of the list of ids where there is no tokenizer."""
+
+
+def run(options: RunOptions, listener: Listener | None = None) -> Report:
+    """Run a model and return the report; its keys are described in docs/how-to/run-a-model.md."""
+    check_options(options)
+    return _Session(options, listener or Listener()).run()
+
+
+def check_options(options: RunOptions) -> None:
+    """Refuse options that contradict each other."""
+    conflicts = {
+        "--prompt": options.prompt is not None,
+        "--prompt-ids": options.prompt_ids is not None,
+        "--chat": options.chat,
+        "--stop-at-eos": options.stop_at_eos,
+        "--no-timing": options.no_timing,
+        "--at": options.at is not None,
+    }
+    if options.timing_only:
+        for name, given in conflicts.items():
+            if given:
+                raise UsageError(f"{name} with --timing-only, which executes no data")
+        if options.prompt_length is None:
+            raise UsageError("--timing-only needs --prompt-length")
+    needs = {
+        "--prompt-length": options.prompt_length is not None,
+        "--no-prefill": options.no_prefill,
+        "--batch": options.batch is not None,
+        "--ignore-capacity": options.ignore_capacity,
+    }
+    for name, given in needs.items():
+        if given and not options.timing_only:
+            raise UsageError(f"{name} needs --timing-only")
+    if options.prompt_ids is not None:
+        for name in ("--prompt", "--chat"):
+            if conflicts[name]:
+                raise UsageError(f"{name} with --prompt-ids")
+    if options.is_image:
+        for name in ("machine", "place", "context", "chunk", "batch", "at"):
+            if getattr(options, name) is not None:
+                raise UsageError(f"--{name} with an image: it was fixed when the image was compiled")
+    elif options.weights is not None:
+        raise UsageError(f"--weights needs an image ({SUFFIX})")
+
+
+class _Session:
+    """The state of a run. Methods are called in the order in which they stand here."""
+
+    def __init__(self, options: RunOptions, listener: Listener):
+        self.options = options
+        self.listener = listener
+        self.seconds: dict[str, float] = {}
+        self.timing: TimingModel | None = None
+
+    def run(self) -> Report:
+        options = self.options
+        with self.clock("load"):
+            self.image = load_image(options.model) if options.is_image else None
+            self.model = self.open_model()
+            self.tokenizer, self.ids = (None, []) if options.timing_only else self.read_prompt()
+        self.length = options.prompt_length or len(self.ids)
+        self.context = self.choose_context()
+        with self.clock("compile"):
+            if self.image is None:
+                self.compile()
+        with self.clock("set up"):
+            self.engine = self.make_engine()
+        return self.time() if options.timing_only else self.produce()
+
+    @contextmanager
+    def clock(self, name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - begin
+
+    def open_model(self) -> Model | None:
+        """The model with its weights; None for an image that runs without data."""
+        options, image = self.options, self.image
+        self.listener.stage("loading the model")
+        if image is None:
+            model = load_model(options.model)
+        elif options.timing_only:
+            return None
+        else:
+            spec = options.weights or image.meta.get("model")
+            if not spec:
+                raise CommandError(f"{options.model}: does not say where its weights come from: use --weights MODEL")
+            model = load_model(spec)
+            found = model.store.origin.sha256 if model.store.origin else ""
+            if image.meta.get("sha256") and found != image.meta["sha256"]:
+                raise CommandError(f"{options.model}: was compiled for other weights than those of {spec}")
+            if image.bounds["sequences"] > 1 and image.bounds["phase"] == "decode":
+                raise CommandError(
+                    f"{options.model}: every step has {image.bounds['sequences']} sequences, a run has one: use --timing-only"
+                )
+        if not options.timing_only and not model.store.has_data:
+            raise CommandError(
+                f"model '{model.config.name}' has shapes but no weights, so it cannot produce tokens: "
+                "use --timing-only --prompt-length P"
+            )
+        return model
+
+    def read_prompt(self) -> tuple[Tokenizer | None, list[int]]:
+        """Tokenizer, if there is one, and token ids of the prompt."""
+        options, model = self.options, self.model
+        assert model is not None
+        if options.prompt_ids is not None:
+            try:
+                tokenizer = model.tokenizer()
+            except ModelFileError:
+                tokenizer = None
+            ids = list(options.prompt_ids)
+        else:
+            text = DEFAULT_PROMPT if options.prompt is None else options.prompt
+            if not text.strip():
+                raise CommandError("prompt is empty")
+            tokenizer = model.tokenizer()
+            if options.chat:
+                if tokenizer.token_to_id("<|im_start|>") is None:
+                    raise CommandError(f"model '{model.config.name}' has no token <|im_start|>, which --chat needs")
+                text = CHAT.format(text)
+            ids = tokenizer.encode(text).ids
+        if not ids:
+            raise CommandError("prompt is empty")
+        for position, token in enumerate(ids):
+            if not 0 <= token < model.config.vocabulary:
+                raise CommandError(
+                    f"prompt token {position} is {token}, expected 0..{model.config.vocabulary - 1}: "
+                    f"the vocabulary of model '{model.config.name}'"
+                )
+        return tokenizer, ids
+
+    def choose_context(self) -> int:
+        """The longest sequence that the program must be ready for."""
+        options, need = self.options, self.length + self.options.tokens
+        if self.image is not None:
+            limit, whose = self.image.bounds["context"], f"the context of {options.model}"
+        else:
+            assert self.model is not None
+            config = self.model.config
+            limit, whose = config.context_length, f"the context length of model '{config.name}'"
+        context = options.context or limit
+        if context > limit:
+            raise CommandError(f"--context is {context}, {whose} is {limit}")
+        if need > context:
+            whose = whose if context == limit else "--context"
+            raise CommandError(
+                f"a prompt of {self.length} tokens and {options.tokens} tokens more make {need}, {whose} is {context}"
+            )
+        return context if options.context or self.image else min(limit, -(-need // CONTEXT_STEP) * CONTEXT_STEP)
+
+    def compile(self) -> None:
+        """Make the image, or the module of the stage that is to be interpreted."""
+        options, model = self.options, self.model
+        assert model is not None
+        machine = options.machine or DEFAULT_MACHINE
+        self.machine = load_machine(machine).to_dict()
+        self.place = options.place or DEFAULT_PLACE
+        pipeline_options = PipelineOptions(
+            machine,
+            self.place,
+            phase="decode" if options.no_prefill else "mixed",
+            batch=options.batch or 1,
+            context=self.context,
+            new_tokens=None if options.no_prefill else options.chunk,
+            ignore_capacity=options.ignore_capacity,
+        )
+        build = Build(model.build_module(), pipeline_options, meta=model_meta(model, options.model))
+
+        def tell(stage: str) -> None:
+            self.listener.stage(f"compiling to stage {stage}")
+
+        if options.at is None:
+            self.image = build.image(tell)
+        else:
+            self.module = build.to(options.at, tell)
+
+    def make_engine(self) -> Engine:
+        """What executes steps: the simulator, or the interpreter of a stage."""
+        options, model, image = self.options, self.model, self.image
+        self.listener.stage("filling the memory")
+        if image is None:
+            from ..interpreters.run import make_interpreter
+
+            assert model is not None
+            self.chunk = options.chunk or 32
+            return make_interpreter(self.module, model.store, 1, self.context)
+        self.chunk = image.bounds["new_tokens"]
+        self.machine, self.place = image.machine, image.meta.get("policy") or "as in the module"
+        from ..sim import kernel_cache
+        from ..sim.system import System
+
+        if not any(kernel_cache.FOLDER.rglob("*.nbi")):
+            self.listener.stage("compiling the simulator's kernels, which are then kept: about a minute", slow=True)
+        if not options.no_timing:
+            from ..sim.timing.model import TimingModel
+
+            self.timing = TimingModel(image)
+        system = System(image, self.timing, functional=not options.timing_only)
+        if model is not None and not options.timing_only:
+            system.load(model.store)
+        return Simulator(system)
+
+    def produce(self) -> Report:
+        """Tokens, one after another."""
+        options = self.options
+        stop = _end_of_sequence(options.weights or options.model) if options.stop_at_eos else None
+        stream = _TextOrIds(self.tokenizer, self.listener)
+        self.listener.stage(f"prefill of {self.length} tokens")
+        if self.tokenizer is not None:
+            self.listener.prompt(self.tokenizer.decode(self.ids, skip_special_tokens=False))
+        begin, middle, prefill = time.perf_counter(), 0.0, None
+        for token in generate(self.engine, self.ids, options.tokens, self.chunk, stop):
+            if not stream.tokens:
+                middle, prefill = time.perf_counter(), self.statistics()
+            stream.add(token)
+        end, final = time.perf_counter(), self.statistics()
+        steps = -(-self.length // self.chunk)
+        count = len(stream.tokens) - 1
+        phases = [
+            Phase("prefill", self.length, steps, middle - begin, None, prefill),
+            Phase("decode", count, count, end - middle, prefill, final),
+        ]
+        return self.report(phases, stream.tokens, stream.finish())
+
+    def time(self) -> Report:
+        """Steps without data."""
+        options = self.options
+        image = self.image
+        assert image is not None and options.prompt_length is not None
+        batch = options.batch or (image.bounds["sequences"] if options.is_image else 1)
+        if batch > image.bounds["sequences"]:
+            raise CommandError(f"--batch is {batch}, {options.model} takes {image.bounds['sequences']} sequences")
+        length, phases, before = options.prompt_length, [], None
+        if not options.no_prefill:
+            self.listener.stage(f"timing the prefill of {length} tokens")
+            begin = time.perf_counter()
+            time_prefill(self.engine, length, batch, self.chunk)
+            before = self.statistics()
+            steps = -(-length // self.chunk) * batch
+            phases.append(Phase("prefill", length * batch, steps, time.perf_counter() - begin, None, before))
+        begin = time.perf_counter()
+        for past in range(length, length + options.tokens):
+            self.listener.stage(f"timing the decoding of token {past - length + 1} of {options.tokens}")
+            time_decode(self.engine, past, batch)
+        seconds = time.perf_counter() - begin
+        phases.append(Phase("decode", options.tokens * batch, options.tokens, seconds, before, self.statistics()))
+        return self.report(phases, [], None, batch)
+
+    def statistics(self) -> dict[str, Any] | None:
+        return self.timing.statistics() if self.timing else None
+
+    def report(self, phases: Sequence[Phase], tokens: list[int], text: str | None, batch: int = 1) -> Report:
+        options, machine = self.options, self.machine
+        name = self.model.config.name if self.model else (self.image.meta.get("model_name") if self.image else None)
+        decode = phases[-1]
+        launches = self.engine.launches if isinstance(self.engine, Simulator) and self.timing else []
+        return {
+            "model": name or options.model,
+            "machine": machine["name"],
+            "machine_description": machine.get("description", ""),
+            "machine_source": machine.get("source", ""),
+            "place": self.place,
+            "context": self.context,
+            "batch": batch,
+            "at": options.at,
+            "timing_only": options.timing_only,
+            "clock_ps": machine["memory"]["clock_ps"],
+            "prompt_ids": self.ids,
+            "output_ids": tokens,
+            "text": text,
+            "tokens_in": sum(phase.tokens for phase in phases if phase.name == "prefill"),
+            "tokens_out": len(tokens) or decode.tokens,
+            "phases": [phase_report(phase, machine) for phase in phases],
+            **cost_report(phases[-1].after, machine),
+            "per_layer": layer_report(launches),
+            "host": {
+                "seconds": {
+                    **{part: round(seconds, 3) for part, seconds in self.seconds.items()},
+                    **{phase.name: round(phase.host_seconds, 3) for phase in phases},
+                },
+                "tokens_per_second": decode.tokens / decode.host_seconds if decode.tokens else None,
+            },
+        }
+
+
+class _TextOrIds:
+    """Shows tokens as text, or as ids where there is no tokenizer."""
+
+    def __init__(self, tokenizer: Tokenizer | None, listener: Listener):
+        self.tokens: list[int] = []
+        self.listener = listener
+        self.stream = TextStream(tokenizer, listener.text) if tokenizer is not None else None
+
+    def add(self, token: int) -> None:
+        self.tokens.append(token)
+        if self.stream is not None:
+            self.stream.add(token)
+        else:
+            self.listener.text(f"{token} ")
+
+    def finish(self) -> str | None:
+        return self.stream.finish() if self.stream is not None else None
+
+
+def _end_of_sequence(spec: str) -> int:
+    """The token of a model file that ends a sequence."""
+    file = read_gguf(find_smollm2() if spec == SMOLLM2 else Path(spec))
+    return file.get("tokenizer.ggml.eos_token_id", int)
