@@ -73,6 +73,10 @@ def _parse_entry(parser: AttrParser) -> FieldEntry:
     name = parser.parse_identifier("field name expected")
     parser.parse_punctuation("=")
     numbers = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, lambda: parser.parse_integer())
+    if len(numbers) % 2 == 0:
+        parser.raise_error(
+            f"field '{name}' is a constant and pairs of operand and coefficient, found {len(numbers)} numbers"
+        )
     constant = numbers[0]
     terms = [(numbers[i], numbers[i + 1]) for i in range(1, len(numbers) - 1, 2)]
     return name, constant, tuple(terms)

@@ -34,6 +34,8 @@ class InstructionOp(IRDLOperation):
     INSTRUCTION_SET: ClassVar[InstructionSet]
     OPCODE: ClassVar[Opcode]
     FIELDS_ATTR: ClassVar[type[FieldsAttr]]
+    SEMAPHORE_TYPE: ClassVar[tuple[type[Attribute], ...]] = ()
+    """What the instruction can wait for and post; nothing where queues have no semaphores."""
 
     def __init__(
         self,
@@ -72,17 +74,41 @@ class InstructionOp(IRDLOperation):
         names = [name for name, _, _ in self.fields.data]
         for name in names:
             if name not in self.OPCODE.fields:
-                raise VerifyException(f"unknown field '{name}', {self.name} has {', '.join(self.OPCODE.fields)}")
+                known = ", ".join(self.OPCODE.fields) or "no fields"
+                raise VerifyException(f"unknown field '{name}', {self.name} has {known}")
+            if names.count(name) > 1:
+                raise VerifyException(f"field '{name}' is set twice")
         for name in self.OPCODE.fields:
             if name not in names and name not in self.OPCODE.defaults:
                 raise VerifyException(f"field '{name}' is not set and has no default")
         for name, constant, terms in self.fields.data:
+            for index, _ in terms:
+                self._check_operand(f"field '{name}'", index)
             symbols = self.OPCODE.enums.get(name)
             if symbols and (terms or not 0 <= constant < len(symbols)):
                 raise VerifyException(f"field '{name}' is {constant}, expected one of {', '.join(symbols)}")
         for which in ("waits", "posts"):
-            if len(self.semaphores(which)) > 2:
-                raise VerifyException(f"{len(self.semaphores(which))} {which}, an instruction holds at most 2")
+            self._verify_semaphores(which)
+
+    def _verify_semaphores(self, which: str) -> None:
+        pairs = getattr(self, which)
+        numbers = () if pairs is None else pairs.get_values()
+        if len(numbers) % 2:
+            raise VerifyException(f"{which} are pairs of operand and count, found {len(numbers)} numbers")
+        for index in numbers[::2]:
+            self._check_operand(which, int(index))
+        for semaphore, count in self.semaphores(which):
+            if not isinstance(semaphore.type, self.SEMAPHORE_TYPE):
+                expected = "expected a semaphore" if self.SEMAPHORE_TYPE else f"{self.name} takes none"
+                raise VerifyException(f"{which} name a value of type {semaphore.type}, {expected}")
+            if count < 1:
+                raise VerifyException(f"{which} have count {count}, expected at least 1")
+        if len(numbers) > 4:
+            raise VerifyException(f"{len(numbers) // 2} {which}, an instruction holds at most 2")
+
+    def _check_operand(self, what: str, index: int) -> None:
+        if not 0 <= index < len(self.operands_):
+            raise VerifyException(f"{what} names operand {index}, the instruction has {len(self.operands_)}")
 
     def print(self, printer: Printer) -> None:
         operands = self.operands_
@@ -168,11 +194,11 @@ class InstructionOp(IRDLOperation):
                 pairs = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parse_semaphore)
                 properties[which] = DenseArrayBase.from_list(i64, [n for pair in pairs for n in pair])
         attributes = parser.parse_optional_attr_dict()
-        types = []
+        types, begin = [], parser.pos
         if parser.parse_optional_punctuation(":"):
             types = parser.parse_comma_separated_list(parser.Delimiter.NONE, parser.parse_type)
         if len(types) != len(names):
-            parser.raise_error(f"{len(names)} values but {len(types)} types")
+            parser.raise_error(f"{len(names)} values but {len(types)} types", begin)
         operands = [parser.resolve_operand(name, type_) for name, type_ in zip(names, types, strict=True)]
         return cls.create(operands=operands, properties=properties, attributes=attributes)
 

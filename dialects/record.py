@@ -13,9 +13,13 @@ RecordValue = int | tuple[int, ...]
 
 
 class RecordAttr(Data[tuple[tuple[str, RecordValue], ...]]):
-    """Base of record attributes. Subclasses set `keys` in printing order; every key must be present."""
+    """Base of record attributes. Subclasses set `keys` in printing order; every key must be present.
+
+    The values of the keys in `lists` are lists of integers, all others integers.
+    """
 
     keys: ClassVar[tuple[str, ...]] = ()
+    lists: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def of(cls, **values: RecordValue):
@@ -68,6 +72,10 @@ class RecordAttr(Data[tuple[tuple[str, RecordValue], ...]]):
         if found != self.keys:
             raise VerifyException(f"#{self.name} has keys {', '.join(found)}, expected {', '.join(self.keys)}")
         for name, value in self.data:
+            if isinstance(value, tuple) != (name in self.lists):
+                shown = list(value) if isinstance(value, tuple) else value
+                expected = "a list of integers" if name in self.lists else "an integer"
+                raise VerifyException(f"#{self.name} has {name} = {shown}, expected {expected}")
             for number in value if isinstance(value, tuple) else (value,):
                 if number < 0:
                     raise VerifyException(f"#{self.name} has {name} = {number}, expected at least 0")

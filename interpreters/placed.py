@@ -17,8 +17,9 @@ class PlacedInterpreter(ArrayPlanInterpreter):
     def __init__(self, module: ModuleOp, store: Weights, slots: int, context: int):
         super().__init__(module, store)
         self.state = LlmState(store)
-        self.cache: KVCache | None = None
-        self.cache_size = (slots, context)
+        kv_type = next(op.result.type for op in module.walk() if isinstance(op, host.CacheOp))
+        assert isinstance(kv_type, llm.KVCacheType)
+        self.kv = KVCache(kv_type, slots, context, "fp16")
         self.table = SeqEntry(0, 0, 0, 0)
 
     def launch(self, kernel: func.FuncOp, arguments: list[Any]) -> None:
@@ -31,7 +32,7 @@ class PlacedInterpreter(ArrayPlanInterpreter):
                 self.table = SeqEntry(0, *operands)
                 return [[self.table]]
             case host.CacheOp():
-                return [self.kv_cache(op)]
+                return [self.kv]
             case host.ViewOp():
                 buffer, first = operands
                 return [buffer[first:]]
@@ -44,14 +45,6 @@ class PlacedInterpreter(ArrayPlanInterpreter):
                 return eval_llm_op(op, operands, self.state)
             case _:
                 return super().execute(op, operands)
-
-    def kv_cache(self, op: host.CacheOp) -> KVCache:
-        """The one cache of the model, made when a kernel first asks for it."""
-        if self.cache is None:
-            kv_type = op.result.type
-            assert isinstance(kv_type, llm.KVCacheType)
-            self.cache = KVCache(kv_type, *self.cache_size, "fp16")
-        return self.cache
 
     def read(self, op: host.ReadOp, buffer: Array, rows: int) -> Array | Ragged:
         """A copy of the first rows. Row t of a ragged value has as many keys as token t of the sequence sees."""

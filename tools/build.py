@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import PassPipeline
@@ -15,7 +15,7 @@ from xdsl.utils.exceptions import ArgSpecParseError
 from ..backends.isa.image import Image
 from ..frontends.model import Model
 from ..passes.pipelines import STAGES, PipelineOptions, pipeline
-from .compiler import Compilation, available_passes, module_text
+from .compiler import Compilation, available_passes, make_context, module_text
 from .errors import CommandError
 
 Overrides = Mapping[str, Mapping[str, str]]
@@ -52,10 +52,6 @@ class Build:
     def module(self) -> ModuleOp:
         return self.compilation.module
 
-    def verify(self) -> None:
-        """Refuse a module that is not of the stage that it is said to be of."""
-        self.compilation.run(f"verify-{self.compilation.stage}")
-
     def to(self, stage: str, tell: Callable[[str], None] = lambda stage: None) -> ModuleOp:
         """Go on to `stage`, telling the name of each stage before it is entered."""
         for name in STAGES[STAGES.index(self.compilation.stage) + 1 : STAGES.index(stage) + 1]:
@@ -89,6 +85,11 @@ class Build:
     def _passes(self, stage: str) -> str:
         specs = parse_pipeline(pipeline(stage, self.compilation.options))
         return ",".join(str(_changed(spec, self.overrides.get(spec.name, {}))) for spec in specs)
+
+
+def verify_stage(module: ModuleOp, stage: str) -> None:
+    """Refuse a module that is not of the stage that it is said to be of."""
+    PassPipeline.parse_spec(available_passes(), f"verify-{stage}").apply(make_context(), module)
 
 
 def count_operations(module: ModuleOp) -> int:
@@ -135,11 +136,19 @@ def _checked(overrides: Overrides) -> dict[str, dict[str, Any]]:
 
 def _changed(spec: ArgSpec, options: Mapping[str, Any]) -> ArgSpec:
     """The spec with options replaced; a value of the wrong type is an error here, where the pass is known."""
-    if not options:
-        return spec
-    changed = ArgSpec(spec.name, {**spec.parameters, **options})
-    try:
-        PassPipeline.parse_spec(available_passes(), str(changed))
-    except ValueError as error:
-        raise CommandError(f"pass '{spec.name}', {changed}: {error}") from None
-    return changed
+    for option, value in options.items():
+        spec = ArgSpec(spec.name, {**spec.parameters, option: value})
+        cls = available_passes()[spec.name]()
+        try:
+            cls.from_spec(spec)
+        except ValueError:
+            expected = _type_name(get_type_hints(cls)[option.replace("-", "_")])
+            found = ",".join(map(str, value))
+            raise CommandError(f"pass '{spec.name}', option '{option}': found {found}, expected {expected}") from None
+    return spec
+
+
+def _type_name(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(str, get_args(hint)))}"
+    return hint.__name__ if isinstance(hint, type) else str(hint)

@@ -35,13 +35,13 @@ class Table:
 
 def print_tables(tables: Sequence[Table], stream: TextIO | None = None) -> None:
     """Tables by rich on a terminal, aligned text elsewhere."""
-    stream = stream or sys.stdout
+    out = sys.stdout if stream is None else stream
     tables = [table for table in tables if table.rows]
-    if stream.isatty():
-        _print_rich(tables, stream)
+    if out.isatty():
+        _print_rich(tables, out)
     else:
-        stream.write("\n".join(_plain(table) for table in tables))
-    stream.flush()
+        out.write("\n".join(_plain(table) for table in tables))
+    out.flush()
 
 
 def _print_rich(tables: Sequence[Table], stream: TextIO) -> None:
@@ -128,13 +128,12 @@ def amount(value: float, unit: str) -> str:
 class Progress:
     """Says on stderr what is going on: a spinner on a terminal; elsewhere only what takes long is worth a line."""
 
-    def __init__(self, quiet: bool = False):
+    def __init__(self) -> None:
         self._status: Any = None
-        if not quiet and sys.stderr.isatty():
+        if sys.stderr.isatty():
             from rich.console import Console
 
             self._status = Console(stderr=True).status("starting")
-        self._quiet = quiet
 
     def __enter__(self) -> Progress:
         if self._status is not None:
@@ -154,7 +153,7 @@ class Progress:
         """What happens now; `slow` things are also told without a terminal."""
         if self._status is not None:
             self._status.update(message)
-        elif slow and not self._quiet:
+        elif slow:
             print(f"pimlir: {message}", file=sys.stderr, flush=True)
 
 
@@ -177,17 +176,21 @@ def write_output(path: str | None, content: str | bytes) -> None:
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """A file to write beside `path`, which takes its place when the block ends without an exception."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)
+    temporary = None
     try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        temporary = Path(name)
         mask = os.umask(0)
         os.umask(mask)
         os.fchmod(descriptor, 0o666 & ~mask)  # mkstemp makes files that only their owner can read
         os.close(descriptor)
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from None  # it names the temporary file
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def read_text(path: str) -> str:

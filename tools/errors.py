@@ -95,7 +95,7 @@ def _verify_message(error: BaseException) -> str:
     for note in getattr(error, "__notes__", ()):
         lines = note.splitlines()
         for before, line in pairwise(lines):
-            if re.fullmatch(r"\s*\^+\s*", line):
+            if re.fullmatch(r"\s*\^+-*\s*", line):
                 found = re.search(r'(?:(%[\w, %:#]+) = )?"?([a-z_]\w*(?:\.\w+)+)"?', before)
                 if found:
                     return f"{found[2]}{f' {found[1]}' if found[1] else ''}: {message}"

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .report import Report, layer_report
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
@@ -19,7 +21,7 @@ Rows = Sequence[tuple[int, int, int, int]]
 class Engine(Protocol):
     """Executes a step; the next token of each sequence, or None where there is no data."""
 
-    def step(self, tokens: Sequence[int], rows: Rows) -> NDArray[Any] | None: ...
+    def step(self, tokens: Sequence[int], seqs: Rows) -> NDArray[Any] | None: ...
 
 
 @dataclass
@@ -29,10 +31,15 @@ class Simulator:
     system: System
     launches: list[LaunchRecord] = field(default_factory=list)
 
-    def step(self, tokens: Sequence[int], rows: Rows) -> NDArray[Any] | None:
-        result = self.system.step(tokens, rows)
+    def step(self, tokens: Sequence[int], seqs: Rows) -> NDArray[Any] | None:
+        result = self.system.step(tokens, seqs)
         self.launches = result.launches
         return result.next
+
+    def last_layers(self) -> list[Report]:
+        """Time of each layer in the last step."""
+        programs = enumerate(self.system.image.programs)
+        return layer_report(self.launches, {index for index, program in programs if "layer" in program.arguments})
 
 
 def generate(engine: Engine, prompt: Sequence[int], count: int, chunk: int, stop: int | None = None) -> Iterator[int]:

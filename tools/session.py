@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..backends.isa.container import SUFFIX, load_image
+from ..backends.isa.container import load_image
 from ..frontends.errors import ModelFileError
 from ..frontends.gguf import read_gguf
 from ..frontends.model import SMOLLM2, Model, find_smollm2, load_model
@@ -17,9 +16,10 @@ from ..machines.loader import load_machine
 from ..passes.pipelines import PipelineOptions
 from .build import Build, model_meta
 from .commands.arguments import DEFAULT_MACHINE, DEFAULT_PLACE, DEFAULT_PROMPT
-from .errors import CommandError, UsageError
+from .errors import CommandError
 from .generation import Engine, Simulator, TextStream, generate, time_decode, time_prefill
-from .report import Phase, Report, cost_report, layer_report, phase_report
+from .report import Phase, Report, cost_report, phase_report
+from .run_options import Listener, RunOptions, check_options
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -32,88 +32,10 @@ CONTEXT_STEP = 128
 CHAT = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """What to run. None is a default, or what an image says."""
-
-    model: str
-    machine: str | None = None
-    prompt: str | None = None
-    prompt_ids: tuple[int, ...] | None = None
-    chat: bool = False
-    tokens: int = 32
-    stop_at_eos: bool = False
-    place: str | None = None
-    context: int | None = None
-    chunk: int | None = None
-    weights: str | None = None
-    no_timing: bool = False
-    at: str | None = None
-    timing_only: bool = False
-    prompt_length: int | None = None
-    no_prefill: bool = False
-    batch: int | None = None
-    ignore_capacity: bool = False
-
-    @property
-    def is_image(self) -> bool:
-        return self.model.endswith(SUFFIX)
-
-
-class Listener:
-    """What a run tells while it goes on; this one does not listen."""
-
-    def stage(self, message: str, slow: bool = False) -> None:
-        """What happens now; `slow` may take a minute."""
-
-    def prompt(self, text: str) -> None:
-        """The text that the run continues."""
-
-    def text(self, piece: str) -> None:
-        """The next piece of the text, or of the list of ids where there is no tokenizer."""
-
-
 def run(options: RunOptions, listener: Listener | None = None) -> Report:
     """Run a model and return the report; its keys are described in docs/how-to/run-a-model.md."""
     check_options(options)
     return _Session(options, listener or Listener()).run()
-
-
-def check_options(options: RunOptions) -> None:
-    """Refuse options that contradict each other."""
-    conflicts = {
-        "--prompt": options.prompt is not None,
-        "--prompt-ids": options.prompt_ids is not None,
-        "--chat": options.chat,
-        "--stop-at-eos": options.stop_at_eos,
-        "--no-timing": options.no_timing,
-        "--at": options.at is not None,
-    }
-    if options.timing_only:
-        for name, given in conflicts.items():
-            if given:
-                raise UsageError(f"{name} with --timing-only, which executes no data")
-        if options.prompt_length is None:
-            raise UsageError("--timing-only needs --prompt-length")
-    needs = {
-        "--prompt-length": options.prompt_length is not None,
-        "--no-prefill": options.no_prefill,
-        "--batch": options.batch is not None,
-        "--ignore-capacity": options.ignore_capacity,
-    }
-    for name, given in needs.items():
-        if given and not options.timing_only:
-            raise UsageError(f"{name} needs --timing-only")
-    if options.prompt_ids is not None:
-        for name in ("--prompt", "--chat"):
-            if conflicts[name]:
-                raise UsageError(f"{name} with --prompt-ids")
-    if options.is_image:
-        for name in ("machine", "place", "context", "chunk", "batch", "at"):
-            if getattr(options, name) is not None:
-                raise UsageError(f"--{name} with an image: it was fixed when the image was compiled")
-    elif options.weights is not None:
-        raise UsageError(f"--weights needs an image ({SUFFIX})")
 
 
 class _Session:
@@ -138,7 +60,7 @@ class _Session:
                 self.compile()
         with self.clock("set up"):
             self.engine = self.make_engine()
-        return self.time() if options.timing_only else self.produce()
+        return self.time_only() if options.timing_only else self.produce()
 
     @contextmanager
     def clock(self, name: str) -> Iterator[None]:
@@ -296,7 +218,7 @@ class _Session:
         ]
         return self.report(phases, stream.tokens, stream.finish())
 
-    def time(self) -> Report:
+    def time_only(self) -> Report:
         """Steps without data."""
         options = self.options
         image = self.image
@@ -327,7 +249,7 @@ class _Session:
         options, machine = self.options, self.machine
         name = self.model.config.name if self.model else (self.image.meta.get("model_name") if self.image else None)
         decode = phases[-1]
-        launches = self.engine.launches if isinstance(self.engine, Simulator) and self.timing else []
+        layers = self.engine.last_layers() if isinstance(self.engine, Simulator) and self.timing else []
         return {
             "model": name or options.model,
             "machine": machine["name"],
@@ -346,7 +268,7 @@ class _Session:
             "tokens_out": len(tokens) or decode.tokens,
             "phases": [phase_report(phase, machine) for phase in phases],
             **cost_report(phases[-1].after, machine),
-            "per_layer": layer_report(launches),
+            "per_layer": layers,
             "host": {
                 "seconds": {
                     **{part: round(seconds, 3) for part, seconds in self.seconds.items()},

@@ -39,6 +39,10 @@ class FunctionEmitter:
         self.rings: dict[SSAValue, int] = {}
 
     def emit(self) -> Program:
+        # Positions outlive blocks: a register that another block may use in between would lose them.
+        for op in self.function.walk():
+            if isinstance(op, AdvanceOp) and op.buffer not in self.rings:
+                self.rings[op.buffer] = self.builder.register()
         self.block(self.function.body.block)
         return self.builder.finish()
 
@@ -96,8 +100,6 @@ class FunctionEmitter:
 
     def advance(self, op: AdvanceOp) -> None:
         """A ring position keeps its register for the whole program."""
-        if op.buffer not in self.rings:
-            self.rings[op.buffer] = self.builder.register()
         register = self.rings[op.buffer]
         position = Affine.register(register)
         self.builder.emit("scalar", result=register, op="rem", a=position + 1, b=op.slots.value.data)

@@ -127,6 +127,10 @@ class BufferOp(IRDLOperation):
     def __init__(self, type: BufferType, role: str | None = None):
         super().__init__(result_types=[type], properties={} if role is None else {"role": StringAttr(role)})
 
+    def verify_(self) -> None:
+        if self.slot_count < 1:
+            raise VerifyException(f"host.buffer has slots {self.slot_count}, expected at least 1")
+
     @property
     def slot_count(self) -> int:
         return 1 if self.slots is None else self.slots.value.data

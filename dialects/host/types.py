@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from xdsl.dialects.builtin import ArrayAttr, Float16Type, Float32Type, IntAttr, IntegerType, StringAttr
+from xdsl.dialects.builtin import DYNAMIC_INDEX, ArrayAttr, Float16Type, Float32Type, IntAttr, StringAttr, i32
 from xdsl.ir import Attribute, ParametrizedAttribute, TypeAttribute
 from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
@@ -52,8 +52,9 @@ class BufferType(ParametrizedAttribute, TypeAttribute):
     def verify(self) -> None:
         for size in self.shape:
             if size < 1:
-                raise VerifyException(f"host.buffer has dimension {size}, expected at least 1")
-        if not isinstance(self.element, Float16Type | Float32Type | IntegerType):
+                shown = "?" if size == DYNAMIC_INDEX else size
+                raise VerifyException(f"host.buffer has dimension {shown}, expected at least 1")
+        if not isinstance(self.element, Float16Type | Float32Type) and self.element != i32:
             raise VerifyException(f"host.buffer has element type {self.element}, expected f16, f32 or i32")
         if self.space.data not in SPACES:
             raise VerifyException(f"host.buffer is in space {self.space.data}, expected {' or '.join(SPACES)}")

@@ -6,7 +6,7 @@ from xdsl.irdl import irdl_op_definition
 
 from ...backends.isa.npu import NPU
 from ..instruction import InstructionOp
-from .types import NpuFieldsAttr
+from .types import NpuFieldsAttr, SemaphoreType
 
 
 class NpuInstructionOp(InstructionOp):
@@ -14,6 +14,7 @@ class NpuInstructionOp(InstructionOp):
 
     INSTRUCTION_SET: ClassVar = NPU
     FIELDS_ATTR: ClassVar = NpuFieldsAttr
+    SEMAPHORE_TYPE: ClassVar = (SemaphoreType,)
 
 
 @irdl_op_definition

@@ -7,8 +7,6 @@ same name on the first `rows` rows.
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from xdsl.dialects.builtin import FlatSymbolRefAttrConstr, FloatAttr, IndexType, IntegerAttr
 from xdsl.dialects.utils import EnumAttribute
 from xdsl.ir import SpacedOpaqueSyntaxAttribute
@@ -24,6 +22,7 @@ from xdsl.irdl import (
 )
 from xdsl.traits import MemoryWriteEffect
 from xdsl.utils.exceptions import VerifyException
+from xdsl.utils.str_enum import StrEnum
 
 from ..host import BufferType
 from ..llm import RopeStyleAttr

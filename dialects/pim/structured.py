@@ -4,7 +4,7 @@ Operands are buffers in local memory (or, for attention with a softmax unit, in 
 are `host.memory` symbols with a `#pim` layout. `pim-expand` turns each into loops of bank commands.
 """
 
-from xdsl.dialects.builtin import FlatSymbolRefAttrConstr, FloatAttr, IndexType
+from xdsl.dialects.builtin import FlatSymbolRefAttrConstr, FloatAttr, IndexType, f16, f32
 from xdsl.irdl import (
     ParsePropInAttrDict,
     irdl_op_definition,
@@ -40,7 +40,7 @@ class GemvOp(StructuredOp):
     traits = traits_def(MemoryWriteEffect())
 
     def verify_(self) -> None:
-        if buffer_type(self.y).element_bytes != 4:
+        if buffer_type(self.y).element != f32:
             raise VerifyException(f"pim.gemv: y is {self.y.type}, expected f32: accumulators are read as fp32")
 
 
@@ -93,6 +93,11 @@ class ScoresOp(StructuredOp):
     )
     traits = traits_def(MemoryWriteEffect())
 
+    def verify_(self) -> None:
+        s = buffer_type(self.s)
+        if len(s.shape) != 3 or s.element != f32:
+            raise VerifyException(f"pim.scores: s is {s}, expected tokens x heads x context of f32")
+
 
 @irdl_op_definition
 class SoftmaxRowsOp(StructuredOp):
@@ -113,6 +118,15 @@ class SoftmaxRowsOp(StructuredOp):
     assembly_format = "$s `at` $past `->` $p `rows` $rows attr-dict `:` type($s) `->` type($p)"
     irdl_options = (ParsePropInAttrDict(),)
     traits = traits_def(MemoryWriteEffect())
+
+    def verify_(self) -> None:
+        s, p = buffer_type(self.s), buffer_type(self.p)
+        if len(s.shape) != 3 or (s.element, s.space.data) != (f32, "softmax"):
+            raise VerifyException(f"pim.softmax_rows: s is {s}, expected f32 in the softmax buffer")
+        if p.shape != s.shape or (p.element, p.space.data) != (f16, "softmax"):
+            raise VerifyException(
+                f"pim.softmax_rows: p is {p}, expected f16 in the softmax buffer in the shape of s, {s}"
+            )
 
 
 @irdl_op_definition
@@ -138,6 +152,10 @@ class ContextOp(StructuredOp):
         " `:` type($p) `->` type($o)"
     )
     traits = traits_def(MemoryWriteEffect())
+
+    def verify_(self) -> None:
+        if buffer_type(self.o).element != f32:
+            raise VerifyException(f"pim.context: o is {self.o.type}, expected f32: accumulators are read as fp32")
 
 
 STRUCTURED = [GemvOp, KVAppendOp, ScoresOp, SoftmaxRowsOp, ContextOp]

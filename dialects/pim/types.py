@@ -29,6 +29,7 @@ class MatrixAttr(RecordAttr):
 
     name = "pim.matrix"
     keys = ("chunk", "columns_of_chunk", "passes_per_row", "rows_of_chunk", "rows_per_layer")
+    lists = ("columns_of_chunk", "passes_per_row", "rows_of_chunk")
 
 
 @irdl_attr_definition

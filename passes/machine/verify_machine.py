@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
@@ -13,6 +14,7 @@ from ...dialects.instruction import InstructionOp
 from ...dialects.npu.instructions import MatmulOp, PreloadOp
 from ...dialects.pim.instructions import PimInstructionOp
 from ...dialects.structured import StructuredOp
+from ..npu.accesses import queue_of
 from ..stage_checks import check_dialects, check_launches, functions_with_devices, illegal
 
 
@@ -43,9 +45,24 @@ class VerifyMachinePass(ModulePass):
                         f"@{function.sym_name.data}: {inner.name} needs a systolic array, machine {core.name} has none"
                     )
                 if isinstance(inner, host.BufferOp) and inner.address is None:
-                    illegal(inner, function, "machine")
+                    raise PassFailedException(
+                        f"@{function.sym_name.data}: a host.buffer has no address at stage machine"
+                    )
                 if isinstance(inner, InstructionOp):
-                    for value in inner.values().values():
-                        if any(isinstance(term.owner, host.BufferOp) for term in value.terms):
-                            illegal(inner, function, "machine")
+                    _check_instruction(inner, function)
         check_launches(op, "machine")
+
+
+def _check_instruction(op: InstructionOp, function: FuncOp) -> None:
+    """Its queue exists, and no field needs a place that is not a number."""
+    queues = [queue for queue in op.INSTRUCTION_SET.queues if queue != "ctl"]
+    if queue_of(op) not in queues:
+        raise PassFailedException(
+            f"@{function.sym_name.data}: {op.name} runs on queue {queue_of(op)}, expected one of {', '.join(queues)}"
+        )
+    for name, value in op.values().items():
+        if any(isinstance(term.owner, host.BufferOp) for term in value.terms):
+            raise PassFailedException(
+                f"@{function.sym_name.data}: field '{name}' of {op.name} names a host.buffer, "
+                "expected its address at stage machine"
+            )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, f16, f32
 from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import PassFailedException
 
 from ...dialects.affine_fields import AffineSum
 from ...dialects.hardware import npu_core
@@ -95,7 +96,10 @@ def _linear(op: npu.LinearOp, context: TileContext) -> None:
     build = context.build
     x, y = buffer_type(op.x), buffer_type(op.y)
     layout = context.memory(symbol_of(op.weight)).layout
-    assert isinstance(layout, TilesAttr)
+    if not isinstance(layout, TilesAttr):
+        raise PassFailedException(
+            f"host.memory @{symbol_of(op.weight)} has layout {layout}, expected #{TilesAttr.name}<…>"
+        )
     tile_k, tile_n, group = (layout.integer(key) for key in ("tile_k", "tile_n", "group"))
     tile_bytes = tile_k * tile_n * 2
     weights = build.address_of(symbol_of(op.weight)) + context.layer(op.layer, layout.layer_bytes)

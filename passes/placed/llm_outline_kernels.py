@@ -368,6 +368,7 @@ class _Kernel:
                     if owner.layer is not None:
                         self.copy_constant(owner.layer)
                     weight = owner.clone(self.values)
+                    weight.attributes.pop(host.DEVICE, None)
                     self.values[operand] = weight.result
                     weight.result.name_hint = operand.name_hint
                     ops.append(weight)

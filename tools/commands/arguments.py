@@ -32,9 +32,9 @@ def positive(text: str) -> int:
     return value
 
 
-def token_ids(text: str) -> list[int]:
+def token_ids(text: str) -> tuple[int, ...]:
     """Whole numbers with commas between them."""
     try:
-        return [int(part) for part in text.split(",")] if text.strip() else []
+        return tuple(int(part) for part in text.split(",")) if text.strip() else ()
     except ValueError:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected whole numbers like 1,2,3") from None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,19 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    options = CompileOptions(
-        model=arguments.model,
-        machine=arguments.machine,
-        place=arguments.place,
-        phase=arguments.phase,
-        batch=arguments.batch,
-        context=arguments.context,
-        new_tokens=arguments.new_tokens,
-        start=arguments.start or "model",
-        to=arguments.to,
-        ignore_capacity=arguments.ignore_capacity,
-        overrides=tuple(arguments.overrides),
-    )
+    values = {field.name: getattr(arguments, field.name) for field in fields(CompileOptions)}
+    options = CompileOptions(**{**values, "start": arguments.start or "model", "overrides": tuple(arguments.overrides)})
     with Progress() as progress:
         build = prepare(options, from_ir=arguments.start is not None)
         build.to(STAGES[-1] if options.to == IMAGE else options.to, progress.say)
@@ -112,7 +101,7 @@ def prepare(options: CompileOptions, from_ir: bool = False) -> Build:
     overrides = parse_overrides(options.overrides)
     meta: dict[str, Any] = {}
     if from_ir:
-        module = _read_module(options.model)
+        module = _read_module(options.model, start)
         attached = _attached_machine(module, start)
     else:
         model = load_model(options.model)
@@ -134,8 +123,6 @@ def prepare(options: CompileOptions, from_ir: bool = False) -> Build:
         ignore_capacity=options.ignore_capacity,
     )
     build = Build(module, pipeline_options, start, overrides, meta)
-    if from_ir:
-        build.verify()
     return build
 
 
@@ -166,17 +153,20 @@ def _refuse_late(options: CompileOptions) -> None:
                     )
 
 
-def _read_module(path: str) -> ModuleOp:
-    """The module in a file or in stdin; an error of verification names the file, a parse error does so already."""
-    from xdsl.utils.exceptions import VerifyException
+def _read_module(path: str, stage: str) -> ModuleOp:
+    """The module in a file or in stdin, verified to be of a stage. Errors name the file; a parse error does so already."""
+    from xdsl.utils.exceptions import DiagnosticException
 
+    from ..build import verify_stage
     from ..compiler import parse_module
 
     name = "<stdin>" if path == "-" else path
     try:
-        return parse_module(read_text(path), name)
-    except VerifyException as error:
+        module = parse_module(read_text(path), name)
+        verify_stage(module, stage)
+    except DiagnosticException as error:
         raise CommandError(f"{name}: {user_message(error)}") from None
+    return module
 
 
 def _attached_machine(module: ModuleOp, start: str) -> str | None:

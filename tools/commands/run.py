@@ -9,15 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import fields, replace
 
 from ...passes.pipelines import STAGES
 from ..console import Progress, print_tables
 from ..errors import OK
+from ..run_options import Listener, RunOptions, check_options
 from .arguments import DEFAULT_PROMPT, MODEL_HELP, add_machine, add_place, positive, token_ids
-
-if TYPE_CHECKING:
-    from ..session import Listener
 
 HELP = "tokens, cycles and energy of a model on a machine"
 
@@ -48,42 +46,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    from ..report import report_tables
-    from ..session import RunOptions, run
+    options = RunOptions(**{field.name: getattr(arguments, field.name) for field in fields(RunOptions)})
+    if options.prompt == "-":
+        options = replace(options, prompt=sys.stdin.read())
+    check_options(options)
+    from ..report_tables import report_tables
+    from ..session import run
 
-    values = {name: value for name, value in vars(arguments).items() if name not in ("command", "json")}
-    if values["prompt"] == "-":
-        values["prompt"] = sys.stdin.read()
-    if values["prompt_ids"] is not None:
-        values["prompt_ids"] = tuple(values["prompt_ids"])
+    with Progress() as progress:
+        report = run(options, _Silent(progress) if arguments.json else _Console(progress))
     if arguments.json:
-        report = run(RunOptions(**values))
         print(json.dumps(report, ensure_ascii=False))
         return OK
-    with Progress() as progress:
-        report = run(RunOptions(**values), _console_listener(progress))
     if report["output_ids"]:
         print("\n")
     print_tables(report_tables(report))
     return OK
 
 
-def _console_listener(progress: Progress) -> Listener:
-    """Text to stdout as it comes, progress to stderr until then; on a terminal the prompt stands before the text."""
-    from ..session import Listener
+class _Silent(Listener):
+    """Progress to stderr, nothing to stdout."""
 
-    class ConsoleListener(Listener):
-        def stage(self, message: str, slow: bool = False) -> None:
-            progress.say(message, slow)
+    def __init__(self, progress: Progress):
+        self.progress = progress
 
-        def prompt(self, text: str) -> None:
-            self.before = f"\x1b[2m{text}\x1b[0m" if sys.stdout.isatty() else ""
+    def stage(self, message: str, slow: bool = False) -> None:
+        self.progress.say(message, slow)
 
-        def text(self, piece: str) -> None:
-            progress.stop()
-            print(f"{self.before}{piece}", end="", flush=True)
-            self.before = ""
 
-        before = ""
+class _Console(_Silent):
+    """Text to stdout as it comes, progress until then; on a terminal the prompt stands before the text."""
 
-    return ConsoleListener()
+    before = ""
+
+    def prompt(self, text: str) -> None:
+        self.before = f"\x1b[2m{text}\x1b[0m" if sys.stdout.isatty() else ""
+
+    def text(self, piece: str) -> None:
+        self.progress.stop()
+        print(f"{self.before}{piece}", end="", flush=True)
+        self.before = ""

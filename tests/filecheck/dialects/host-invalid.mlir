@@ -20,7 +20,7 @@
 
 // -----
 
-// CHECK: host.buffer has dimension -1, expected at least 1
+// CHECK: host.buffer has dimension ?, expected at least 1
 "test.op"() {t = !host.buffer<?x4xf16>} : () -> ()
 
 // -----
@@ -31,7 +31,7 @@
 
 // -----
 
-// CHECK: has slots 0, expected at least 1
+// CHECK: host.buffer has slots 0, expected at least 1
 %b = host.buffer {slots = 0 : i64} : !host.buffer<4xf16>
 
 // -----

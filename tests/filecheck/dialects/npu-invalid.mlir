@@ -11,7 +11,7 @@
 
 // -----
 
-// CHECK: unknown field 'where', npu.sync has no fields
+// CHECK: unknown field 'where', npu.sync has
 npu.sync(where = 1)
 
 // -----
@@ -70,7 +70,7 @@ npu.sync() post(%a : 0) : !npu.semaphore
 
 // -----
 
-// CHECK: waits name a value of type index, expected !npu.semaphore
+// CHECK: waits name a value of type index, expected a semaphore
 %i = arith.constant 0 : index
 npu.sync() wait(%i) : index
 

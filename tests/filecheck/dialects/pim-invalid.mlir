@@ -40,7 +40,7 @@ pim.activate(channel = 0, channels = 1)
 
 // -----
 
-// CHECK: pim.mac has waits: only queues of the NPU take semaphores
+// CHECK: waits name a value of type !npu.semaphore, pim.mac takes none
 %s = npu.semaphore {initial = 1 : i64}
 pim.mac(column = 0, columns = 1, buffer_column = 0, channel = 0, channels = 1) wait(%s) : !npu.semaphore
 

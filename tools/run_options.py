@@ -1,0 +1,88 @@
+"""What `pimlir run` can be asked for, and what it tells on the way. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import UsageError
+
+IMAGE_SUFFIX = ".pimg"
+"""As in backends/isa/container.py, which would cost NumPy to import."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What to run. None is a default, or what an image says."""
+
+    model: str
+    machine: str | None = None
+    prompt: str | None = None
+    prompt_ids: tuple[int, ...] | None = None
+    chat: bool = False
+    tokens: int = 32
+    stop_at_eos: bool = False
+    place: str | None = None
+    context: int | None = None
+    chunk: int | None = None
+    weights: str | None = None
+    no_timing: bool = False
+    at: str | None = None
+    timing_only: bool = False
+    prompt_length: int | None = None
+    no_prefill: bool = False
+    batch: int | None = None
+    ignore_capacity: bool = False
+
+    @property
+    def is_image(self) -> bool:
+        return self.model.endswith(IMAGE_SUFFIX)
+
+
+class Listener:
+    """What a run tells while it goes on; this one does not listen."""
+
+    def stage(self, message: str, slow: bool = False) -> None:
+        """What happens now; `slow` may take a minute."""
+
+    def prompt(self, text: str) -> None:
+        """The text that the run continues."""
+
+    def text(self, piece: str) -> None:
+        """The next piece of the text, or of the list of ids where there is no tokenizer."""
+
+
+def check_options(options: RunOptions) -> None:
+    """Refuse options that contradict each other."""
+    conflicts = {
+        "--prompt": options.prompt is not None,
+        "--prompt-ids": options.prompt_ids is not None,
+        "--chat": options.chat,
+        "--stop-at-eos": options.stop_at_eos,
+        "--no-timing": options.no_timing,
+        "--at": options.at is not None,
+    }
+    if options.timing_only:
+        for name, given in conflicts.items():
+            if given:
+                raise UsageError(f"{name} with --timing-only, which executes no data")
+        if options.prompt_length is None:
+            raise UsageError("--timing-only needs --prompt-length")
+    needs = {
+        "--prompt-length": options.prompt_length is not None,
+        "--no-prefill": options.no_prefill,
+        "--batch": options.batch is not None,
+        "--ignore-capacity": options.ignore_capacity,
+    }
+    for name, given in needs.items():
+        if given and not options.timing_only:
+            raise UsageError(f"{name} needs --timing-only")
+    if options.prompt_ids is not None:
+        for name in ("--prompt", "--chat"):
+            if conflicts[name]:
+                raise UsageError(f"{name} with --prompt-ids")
+    if options.is_image:
+        for name in ("machine", "place", "context", "chunk", "batch", "at"):
+            if getattr(options, name) is not None:
+                raise UsageError(f"--{name} with an image: it was fixed when the image was compiled")
+    elif options.weights is not None:
+        raise UsageError(f"--weights needs an image ({IMAGE_SUFFIX})")
