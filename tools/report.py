@@ -79,7 +79,7 @@ def cost_report(statistics: Statistics | None, machine: Mapping[str, Any]) -> Re
         "units": _units(statistics, machine),
         "commands": {name: count for name, count in statistics["commands"].items() if count},
         "bytes": {name: count for name, count in statistics["bytes"].items() if count},
-        "per_op": _operations(statistics),
+        "per_op": operations(statistics),
         "kernels": kernels,
         "approximate": [
             *APPROXIMATE,
@@ -156,31 +156,30 @@ def _units(statistics: Statistics, machine: Mapping[str, Any]) -> Report:
     return units
 
 
-def _operations(statistics: Statistics) -> list[Report]:
+def operations(statistics: Statistics) -> list[Report]:
     """One entry per operation and device in the order of the program."""
     found: dict[tuple[str, str], Report] = {}
     for program in statistics["programs"].values():
-        weights = {name: tag["cycles"] for name, tag in program["tags"].items()}
-        if not any(weights.values()):
-            weights = {name: tag["instructions"] for name, tag in program["tags"].items()}
-        whole = sum(weights.values())
-        for name, tag in program["tags"].items():
-            key = (name, program["device"])
-            blank = {
-                "op": name,
-                "device": program["device"],
-                "instructions": 0,
-                "busy_cycles": 0,
-                "seconds": 0.0,
-                "share": 0.0,
-            }
-            entry = found.setdefault(key, blank)
-            part = program["time_ps"] * weights[name] / whole if whole else 0.0
+        tags = _shared(program["tags"])
+        whole = sum(tag["cycles"] for tag in tags.values()) or 1
+        for name, tag in tags.items():
+            blank = {"instructions": 0, "busy_cycles": 0, "seconds": 0.0, "share": 0.0}
+            entry = found.setdefault((name, program["device"]), {"op": name, "device": program["device"], **blank})
+            time_ps = program["time_ps"] * (tag["cycles"] / whole if len(tags) > 1 else 1)
             entry["instructions"] += tag["instructions"]
             entry["busy_cycles"] += tag["cycles"]
-            entry["seconds"] += part / 1e12
-            entry["share"] += part / statistics["time_ps"] if statistics["time_ps"] else 0.0
-    return [entry for entry in found.values() if entry["instructions"]]
+            entry["seconds"] += time_ps / 1e12
+            entry["share"] += time_ps / max(1, statistics["time_ps"])
+    return list(found.values())
+
+
+def _shared(tags: Mapping[str, Mapping[str, int]]) -> dict[str, Mapping[str, int]]:
+    """The operations of a kernel that ran. If one of them has no busy cycles, as writes of the PIM, nobody knows how
+    they share the time of the kernel: then they stay together."""
+    ran = {name: tag for name, tag in tags.items() if tag["instructions"]}
+    if all(tag["cycles"] for tag in ran.values()):
+        return dict(ran)
+    return {" + ".join(ran): {key: sum(tag[key] for tag in ran.values()) for key in ("instructions", "cycles")}}
 
 
 def layer_report(launches: Sequence[LaunchRecord], layered: Container[int]) -> list[Report]:

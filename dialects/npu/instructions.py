@@ -24,7 +24,7 @@ class LoadOp(NpuInstructionOp):
     Example:
 
         %dram, %i, %local = "test.op"() : () -> (index, index, index)
-        npu.load(dram = %dram + 512 * %i, dram_stride = 1152, rows = 1, row_bytes = 1152, local = %local, local_stride = 1152) : index, index, index
+        npu.load(dram = %dram + 1152 * %i, dram_stride = 1152, rows = 1, row_bytes = 1152, local = %local, local_stride = 1152) : index, index, index
     """
 
     name = "npu.load"
@@ -67,7 +67,7 @@ class PreloadOp(NpuInstructionOp):
     Example:
 
         %weights, %i = "test.op"() : () -> (index, index)
-        npu.preload(array = 0, weights = %weights + 512 * %i, weights_stride = 1152, k = 96, n = 96) : index, index
+        npu.preload(array = 0, weights = %weights + 18432 * %i, weights_stride = 192, k = 96, n = 96) : index, index
     """
 
     name = "npu.preload"
@@ -82,7 +82,7 @@ class MatmulOp(NpuInstructionOp):
     Example:
 
         %a, %i, %acc = "test.op"() : () -> (index, index, index)
-        npu.matmul(array = 0, a = %a + 512 * %i, a_stride = 1152, m = 1, k = 96, n = 96, acc = %acc, acc_stride = 1152, accumulate = 0) : index, index, index
+        npu.matmul(array = 0, a = %a + 512 * %i, a_stride = 1152, m = 1, k = 96, n = 96, acc = %acc, acc_stride = 384, accumulate = %i) : index, index, index
     """
 
     name = "npu.matmul"
@@ -96,7 +96,7 @@ class GemvOp(NpuInstructionOp):
     Example:
 
         %weights, %i, %a, %acc = "test.op"() : () -> (index, index, index, index)
-        npu.gemv(weights = %weights + 512 * %i, weights_stride = 1152, transpose = 0, a = %a, a_stride = 1152, m = 1, k = 96, n = 96, acc = %acc, acc_stride = 1152, accumulate = 0) : index, index, index, index
+        npu.gemv(weights = %weights + 18432 * %i, weights_stride = 192, transpose = 0, a = %a, a_stride = 1152, m = 1, k = 96, n = 96, acc = %acc, acc_stride = 384, accumulate = %i) : index, index, index, index
     """
 
     name = "npu.gemv"
@@ -124,7 +124,7 @@ class UnaryOp(NpuInstructionOp):
     Example:
 
         %dst, %i, %a = "test.op"() : () -> (index, index, index)
-        npu.unary(function = copy, dst = %dst + 512 * %i, dst_stride = 1152, dst_type = f16, a = %a, a_stride = 1152, a_type = f16, rows = 1, cols = 576, scale = 1.0, bias = 1.0) : index, index, index
+        npu.unary(function = copy, dst = %dst + 512 * %i, dst_stride = 1152, dst_type = f16, a = %a, a_stride = 1152, a_type = f16, rows = 1, cols = 576, scale = 0.125, bias = 0.0) : index, index, index
     """
 
     name = "npu.unary"
@@ -153,7 +153,7 @@ class RopeOp(NpuInstructionOp):
     Example:
 
         %dst, %i, %a, %table = "test.op"() : () -> (index, index, index, index)
-        npu.rope(dst = %dst + 512 * %i, dst_stride = 1152, a = %a, a_stride = 1152, table = %table, table_stride = 1152, rows = 1, heads = 0, head_dim = 0, style = interleaved) : index, index, index, index
+        npu.rope(dst = %dst + 512 * %i, dst_stride = 1152, a = %a, a_stride = 1152, table = %table, table_stride = 256, rows = 1, heads = 9, head_dim = 64, style = interleaved) : index, index, index, index
     """
 
     name = "npu.rope"
@@ -167,7 +167,7 @@ class MaskOp(NpuInstructionOp):
     Example:
 
         %dst, %i = "test.op"() : () -> (index, index)
-        npu.mask(dst = %dst + 512 * %i, dst_stride = 1152, rows = 1, cols = 576, limit = 0, rows_per_step = 0) : index, index
+        npu.mask(dst = %dst, dst_stride = 2048, rows = 9, cols = 512, limit = 1 + %i, rows_per_step = 9) : index, index
     """
 
     name = "npu.mask"
@@ -181,7 +181,7 @@ class ArgmaxOp(NpuInstructionOp):
     Example:
 
         %dst, %i, %a = "test.op"() : () -> (index, index, index)
-        npu.argmax(dst = %dst + 512 * %i, a = %a, a_stride = 1152, rows = 1, cols = 576) : index, index, index
+        npu.argmax(dst = %dst + 4 * %i, a = %a, a_stride = 196608, rows = 1, cols = 49152) : index, index, index
     """
 
     name = "npu.argmax"
@@ -195,7 +195,7 @@ class FillOp(NpuInstructionOp):
     Example:
 
         %dst, %i = "test.op"() : () -> (index, index)
-        npu.fill(dst = %dst + 512 * %i, dst_stride = 1152, dst_type = f16, rows = 1, cols = 576, value = 1.0) : index, index
+        npu.fill(dst = %dst + 512 * %i, dst_stride = 1152, dst_type = f16, rows = 1, cols = 576, value = 0.0) : index, index
     """
 
     name = "npu.fill"

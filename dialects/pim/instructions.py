@@ -81,7 +81,7 @@ class ReadAccOp(PimInstructionOp):
     Example:
 
         %dst, %i = "test.op"() : () -> (index, index)
-        pim.read_acc(space = local, dst = %dst + 512 * %i, channel_stride = 1152, banks = 16, channel = 0, channels = 32) : index, index
+        pim.read_acc(space = local, dst = %dst + 2048 * %i, channel_stride = 64, banks = 16, channel = 0, channels = 32) : index, index
     """
 
     name = "pim.read_acc"
@@ -151,8 +151,8 @@ class SoftmaxOp(PimInstructionOp):
 
     Example:
 
-        %src, %i, %dst = "test.op"() : () -> (index, index, index)
-        pim.softmax(src = %src + 512 * %i, src_stride = 1152, dst = %dst, dst_stride = 1152, rows = 1, cols = 576, limit = 0, scale = 1.0) : index, index, index
+        %src, %dst, %i = "test.op"() : () -> (index, index, index)
+        pim.softmax(src = %src, src_stride = 2048, dst = %dst, dst_stride = 1024, rows = 9, cols = 512, limit = 1 + %i, scale = 0.125) : index, index, index
     """
 
     name = "pim.softmax"

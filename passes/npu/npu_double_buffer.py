@@ -31,11 +31,16 @@ class NpuDoubleBufferPass(ModulePass):
 
     Before:
 
-        scf.for %panel = … { npu.load(…, local = %tile, …) npu.preload(…, weights = %tile, …) }
+        %tile = host.buffer : !host.buffer<96x96xf16>
+        scf.for %panel = %c0 to %c6 step %c1 {
+          npu.load(…, local = %tile, …)
+          npu.preload(…, weights = %tile, …)
+        }
 
-    After:
+    After `npu-double-buffer{depth=2}`:
 
-        scf.for %panel = … {
+        %tile = host.buffer {slots = 12 : i64} : !host.buffer<96x96xf16>
+        scf.for %panel = %c0 to %c6 step %c1 {
           %slot = npu.advance %tile of 12 : !host.buffer<96x96xf16>
           npu.load(…, local = %tile + 18432 * %slot, …)
           npu.preload(…, weights = %tile + 18432 * %slot, …)

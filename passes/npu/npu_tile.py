@@ -32,17 +32,19 @@ class NpuTilePass(ModulePass):
 
         npu.linear %x, @attn_k_tiles[%layer] -> %k rows %rows : !host.buffer<32x576xf16> -> !host.buffer<32x192xf16>
 
-    After:
+    After (192 outputs are two panels of 96, 576 inputs a depth of six tiles):
 
         scf.for %round = %c0 to %c1 step %c1 {
           scf.for %depth = %c0 to %c6 step %c1 {
             scf.for %panel = %c0 to %c2 step %c1 {
-              npu.load(dram = %w + 110592 * %round + …, row_bytes = 18432, local = %tile, …)
-              npu.preload(array = %panel, weights = %tile, weights_stride = 192, k = 96, n = 96)
-              npu.matmul(array = %panel, a = %x + 192 * %depth, …, accumulate = %depth)
+              npu.load(dram = %w + 221184 * %layer + 221184 * %round + 36864 * %depth + 18432 * %panel, …, local = %tile, …)
+              npu.preload(array = %panel, weights = %tile, weights_stride = 192, k = 96, n = 96, transpose = 0)
+              npu.matmul(array = %panel, a = %x + 192 * %depth, …, acc = %sums + 12288 * %panel, …, accumulate = %depth)
             }
           }
-          scf.for %panel = … { npu.unary(function = copy, dst = %k + …, a = %acc + …) }
+          scf.for %panel = %c0 to %c2 step %c1 {
+            npu.unary(function = copy, dst = %k + 384 * %round + 192 * %panel, …, a = %sums + 12288 * %panel, …)
+          }
         }
     """
 

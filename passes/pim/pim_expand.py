@@ -28,16 +28,18 @@ class PimExpandPass(ModulePass):
 
         pim.gemv %x, @attn_k_banks[%layer] -> %y rows %rows : !host.buffer<32x576xf16> -> !host.buffer<32x192xf32>
 
-    After:
+    After (12 channels of 16 banks compute the 192 outputs in one pass; the global buffer holds all 36 columns of x):
 
         scf.for %token = %c0 to %rows step %c1 {
-          scf.for %chunk = %c0 to %c3 step %c1 {
-            pim.write_buffer(space = local, src = %x + 1152 * %token + 512 * %chunk, columns = 16, …)
+          scf.for %chunk = %c0 to %c1 step %c1 {
+            pim.write_buffer(space = local, src = %x + 1152 * %token + 2048 * %chunk, …, columns = 36, …, channels = 12)
             scf.for %row = %c0 to %c1 step %c1 {
-              pim.activate(row = %w + 3 * %layer + %chunk + %row, channel = 0, channels = 3)
-              pim.mac(column = 0, columns = 16, buffer_column = 0, channel = 0, channels = 3)
-              pim.read_acc(space = local, dst = %y + 768 * %token, …, accumulate = %chunk, channel = 0, channels = 3)
-              pim.precharge(channel = 0, channels = 3)
+              pim.activate(row = %w + %layer + %chunk + %row, channel = 0, channels = 12)
+              scf.for %pass = %c0 to %c1 step %c1 {
+                pim.mac(column = 36 * %pass, columns = 36, buffer_column = 0, channel = 0, channels = 12)
+                pim.read_acc(space = local, dst = %y + 768 * %token + …, banks = 16, accumulate = %chunk, channel = 0, channels = 12)
+              }
+              pim.precharge(channel = 0, channels = 12)
             }
           }
         }

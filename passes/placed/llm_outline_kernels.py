@@ -38,10 +38,11 @@ class LlmOutlineKernelsPass(ModulePass):
 
     After:
 
-        func.func @start_0_npu(%0: !host.buffer<32xi32>, %1: !host.buffer<32x576xf16>, %rows: index) attributes {device = "npu"} {
-          %tokens = host.read %0 rows %rows : !host.buffer<32xi32> -> tensor<?xi32>
+        func.func @start_0_npu(%tokens: !host.buffer<32xi32>, %x: !host.buffer<32x576xf16>, %rows: index) attributes {device = "npu"} {
+          %tokens_1 = host.read %tokens rows %rows : !host.buffer<32xi32> -> tensor<?xi32>
           …
-          host.write %x, %1 rows %rows : tensor<?x576xf16> -> !host.buffer<32x576xf16>
+          host.write %x_1, %x rows %rows : tensor<?x576xf16> -> !host.buffer<32x576xf16>
+          func.return
         }
         func.func @step(%rows: index, %sequences: index) attributes {device = "host"} {
           …

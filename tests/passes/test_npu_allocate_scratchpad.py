@@ -106,7 +106,7 @@ def test_without_room_buffers_share_bytes_when_their_lives_do_not_touch():
     assert isinstance(used, IntegerAttr)
     shared: list[int] = []
     with pytest.raises(PassFailedException):
-        for scratchpad in range(used.value.data // 32 * 32, 0, -512):
+        for scratchpad in range(used.value.data // 32 * 32, 0, -2048):
             allocate_again(module, scratchpad)
             shared.append(check(module))
     assert shared[0] == 0 < shared[-1]

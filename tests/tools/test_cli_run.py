@@ -8,6 +8,7 @@ import pytest
 from pimlir.frontends.model import find_smollm2
 from pimlir.passes.pipelines import POLICIES, STAGES
 from pimlir.tools.generation import TextStream, generate, time_prefill
+from pimlir.tools.report import operations
 from pimlir.tools.run_options import RunOptions
 from pimlir.tools.session import run
 
@@ -55,7 +56,7 @@ def test_the_report_adds_up(pimlir, model):
     assert sum(op["seconds"] for op in report["per_op"]) == pytest.approx(busy)
     assert sum(kernel["seconds"] for kernel in report["kernels"]) == pytest.approx(busy)
     assert all(0 <= value <= 1 for value in report["units"].values())
-    assert {"attn_q", "scores", "softmax", "ffn_down"} <= {op["op"] for op in report["per_op"]}
+    assert {"attn_q", "attn_output", "ffn_down"} <= {op["op"] for op in report["per_op"]}
     assert report["commands"]["mac"] > 0
     layers = {entry["layer"]: entry["seconds"] for entry in report["per_layer"]}
     assert layers.keys() == {-1, 0, 1}
@@ -166,6 +167,31 @@ def test_smollm2_continues_as_its_reference_does(pimlir):
     outcome = pimlir("run", "smollm2", "--prompt", entry["prompt"], "--tokens", 4, "--json")
     assert outcome.json["prompt_ids"] == entry["prompt_ids"]
     assert outcome.json["output_ids"] == entry["output_ids"][:4]
+
+
+def statistics(tags):
+    """Of one kernel that takes 1 us."""
+    program = {"name": "k", "device": "pim", "launches": 1, "time_ps": 10**6, "tags": tags, "energy_fj": {}}
+    return {"time_ps": 2 * 10**6, "programs": {0: program}}
+
+
+def test_operations_share_the_time_of_their_kernel():
+    tags = {
+        "scores": {"instructions": 3, "cycles": 30},
+        "context": {"instructions": 9, "cycles": 10},
+        "idle": {"instructions": 0, "cycles": 0},
+    }
+    entries = operations(statistics(tags))
+    assert [(entry["op"], entry["seconds"], entry["share"]) for entry in entries] == [
+        ("scores", 0.75e-6, 0.375),
+        ("context", 0.25e-6, 0.125),
+    ]
+
+
+def test_operations_whose_share_nobody_knows_stay_together():
+    tags = {"kv_append": {"instructions": 2, "cycles": 0}, "scores": {"instructions": 3, "cycles": 30}}
+    (entry,) = operations(statistics(tags))
+    assert (entry["op"], entry["instructions"], entry["seconds"]) == ("kv_append + scores", 5, 1e-6)
 
 
 class Fake:
