@@ -17,7 +17,7 @@ Statistics = Mapping[str, Any]
 Report = dict[str, Any]
 
 APPROXIMATE = (
-    "seconds and share per operation: the time of a kernel is exact, its operations share it by their busy cycles",
+    "time per operation: how far its instructions moved the end of their kernel; work that overlaps counts once",
     "memory controller: ordinary traffic is served in order per channel, without reordering and write drain",
     "scratchpad ports never conflict; a gather's rows are spread over its table by a fixed hash",
 )
@@ -160,26 +160,17 @@ def operations(statistics: Statistics) -> list[Report]:
     """One entry per operation and device in the order of the program."""
     found: dict[tuple[str, str], Report] = {}
     for program in statistics["programs"].values():
-        tags = _shared(program["tags"])
+        tags = {name: tag for name, tag in program["tags"].items() if tag["instructions"]}
         whole = sum(tag["cycles"] for tag in tags.values()) or 1
         for name, tag in tags.items():
-            blank = {"instructions": 0, "busy_cycles": 0, "seconds": 0.0, "share": 0.0}
+            blank = {"instructions": 0, "cycles": 0, "seconds": 0.0, "share": 0.0}
             entry = found.setdefault((name, program["device"]), {"op": name, "device": program["device"], **blank})
             time_ps = program["time_ps"] * (tag["cycles"] / whole if len(tags) > 1 else 1)
             entry["instructions"] += tag["instructions"]
-            entry["busy_cycles"] += tag["cycles"]
+            entry["cycles"] += tag["cycles"]
             entry["seconds"] += time_ps / 1e12
             entry["share"] += time_ps / max(1, statistics["time_ps"])
     return list(found.values())
-
-
-def _shared(tags: Mapping[str, Mapping[str, int]]) -> dict[str, Mapping[str, int]]:
-    """The operations of a kernel that ran. If one of them has no busy cycles, as writes of the PIM, nobody knows how
-    they share the time of the kernel: then they stay together."""
-    ran = {name: tag for name, tag in tags.items() if tag["instructions"]}
-    if all(tag["cycles"] for tag in ran.values()):
-        return dict(ran)
-    return {" + ".join(ran): {key: sum(tag[key] for tag in ran.values()) for key in ("instructions", "cycles")}}
 
 
 def layer_report(launches: Sequence[LaunchRecord], layered: Container[int]) -> list[Report]:

@@ -208,13 +208,13 @@ def run_npu(tables, state, npu, queues, code, terms, registers, row, walk, horiz
         if walk[WAITING]:
             return PAUSED
         queue, start = row[_FIELD_QUEUE], walk[TIME]
-        begin, free, done = _execute(tables, state, npu, queues, row, start, counters)
+        free, done = _execute(tables, state, npu, queues, row, start, counters)
         queues.free[queue] = free
         _post(queues, row, done)
         counters[_INSTRUCTIONS] += 1
         counters[_QUEUE + queue - 1] += free - start
         by_tag[row[_TAG], 0] += 1
-        by_tag[row[_TAG], 1] += done - begin
+        by_tag[row[_TAG], 1] += max(ZERO, done - walk[END])
         walk[END] = max(walk[END], done)
         walk[PC] += 1
 
@@ -278,11 +278,10 @@ def _make_room(npu, queues, row, start):
 
 @inner
 def _execute(tables, state, npu, queues, row, start, counters):
-    """When the instruction begins to work, when its queue takes the next one, and when it is complete."""
+    """When the queue takes the next instruction, and when this one is complete."""
     opcode = row[0]
     if opcode in (_OP_LOAD, _OP_STORE, _OP_GATHER):
-        free, done = _dma(tables, state, npu, queues, row, start, counters)
-        return start, free, done
+        return _dma(tables, state, npu, queues, row, start, counters)
     if opcode == _OP_PRELOAD:
         array = row[_preload.array]
         begin = max(start, max(queues.port_free[array], queues.taken[array]))
@@ -291,11 +290,11 @@ def _execute(tables, state, npu, queues, row, start, counters):
         queues.loaded[array] = done
         queues.taken[array] = 1 << 62  # until a matmul takes them
         counters[_SCRATCHPAD] += row[_preload.k] * row[_preload.n] * _F16
-        return begin, start + 1, done
+        return start + 1, done
     if opcode == _OP_MATMUL:
         return _multiply(npu, queues, row, start, counters)
     if opcode == _OP_SYNC:
-        return start, start, start
+        return start, start
     return _vector(npu, queues, row, start, counters)
 
 
@@ -311,7 +310,7 @@ def _multiply(npu, queues, row, start, counters):
     counters[_MACS] += m * k * n
     counters[_SCRATCHPAD] += m * k * _F16
     counters[_ACCUMULATOR] += m * n * _F32 * (2 if row[_matmul.accumulate] else 1)
-    return begin, start + 1, begin + npu.facts[ARRAY_ROWS] + npu.facts[ARRAY_COLS] - 2 + interval
+    return start + 1, begin + npu.facts[ARRAY_ROWS] + npu.facts[ARRAY_COLS] - 2 + interval
 
 
 @inner
@@ -408,7 +407,7 @@ def _vector(npu, queues, row, start, counters):
         counters[_SCRATCHPAD] += read
     else:
         counters[_SCRATCHPAD] += read + written
-    return start, start + cycles, done
+    return start + cycles, done
 
 
 @inner

@@ -126,12 +126,13 @@ def run_pim(tables, state, code, terms, registers, row, walk, horizon, counters,
             walk[TIME] = _latest(tables, state, walk[END])
             if walk[TIME] > horizon:
                 return PAUSED
-        before = counters[_MAC_BUSY] + counters[_SOFTMAX_BUSY]
         if not _fits(tables, row, fault) or not _execute(tables, state, row, counters):
             return FAULTED
+        end = _end_of(tables, state, row, walk[END])
         counters[_INSTRUCTIONS] += 1
         by_tag[row[_TAG], 0] += 1
-        by_tag[row[_TAG], 1] += counters[_MAC_BUSY] + counters[_SOFTMAX_BUSY] - before
+        by_tag[row[_TAG], 1] += end - walk[END]
+        walk[END] = end
         walk[PC] += 1
 
 
@@ -147,6 +148,18 @@ def _fits(tables, row, fault):
     if channel >= 0 and not within(fault, row, channel, ZERO, tables[CHANNELS] - 1):
         return False
     return channels < 0 or within(fault, row, channels, ZERO, tables[CHANNELS] - row[channel])
+
+
+@inner
+def _end_of(tables, state, row, at):
+    """When the channels of an instruction are through with it, at the earliest `at`."""
+    first, count = ZERO, tables[CHANNELS]
+    if _CHANNEL[row[0]] >= 0:
+        first = row[_CHANNEL[row[0]]]
+        count = row[_CHANNELS[row[0]]] if _CHANNELS[row[0]] >= 0 else ONE
+    for channel in range(first, first + count):
+        at = max(at, max(state[tables[AT_STREAM] + channel], state[tables[AT_DONE] + channel]))
+    return at
 
 
 @inner
