@@ -7,13 +7,15 @@ from collections.abc import Callable
 from ctypes import CDLL, c_float
 from ctypes.util import find_library
 from math import pi, sqrt
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .llm import Array
 
-Floats = NDArray[np.float32]
+Floats: TypeAlias = Array
+"""fp32 values."""
+
 F32 = np.float32
 LANES = 16
 """Elements of a column, and lanes of every reduction."""

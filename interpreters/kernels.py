@@ -47,15 +47,16 @@ class KernelsInterpreter(ArrayPlanInterpreter):
             case _:
                 return super().execute(op, operands)
 
-    def tensor(self, symbol: Attribute | None, layer: int | None = None) -> NDArray[np.float32]:
+    def tensor(self, symbol: Attribute | None, layer: int | None = None) -> Array:
         """A weight, or one layer of it, or a generated table."""
         memory = self.memories[symbol_of(symbol)]
         if isinstance(memory.layout, RopeTableAttr):
             assert isinstance(memory.type, TensorType)
-            return rope_table(*memory.type.get_shape(), memory.layout.data)
+            context, head_dim = memory.type.get_shape()
+            return rope_table(context, head_dim, memory.layout.data)
         assert memory.source is not None
         values = self.store.array(memory.source.data)
-        return F32(values if layer is None else values[layer])
+        return (values if layer is None else values[layer]).astype(F32)
 
     def cache(self, symbol: Attribute) -> Array:
         """A KV cache: layers x slots x KV heads x context x head dimension, at first zero."""

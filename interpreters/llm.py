@@ -312,7 +312,7 @@ def _attention(op: llm.AttentionOp, operands: list[Any], state: LlmState) -> lis
     return [state.round(_context_rows(probabilities, kv, layer, seqs), element_of(op.y))]
 
 
-def activate(kind: llm.ActivationKind, x: NDArray[np.float32]) -> NDArray[np.float32]:
+def activate(kind: llm.ActivationKind, x: Array) -> Array:
     """An activation function in fp32."""
     match kind:
         case llm.ActivationKind.SILU:

@@ -36,7 +36,8 @@ class LocalMemory:
 
     def write(self, address: int, stride: int, dtype: str, values: Floats) -> None:
         """Store a matrix, rounded to its element type."""
-        target = self.matrix(address, stride, *values.shape, dtype)
+        rows, cols = values.shape
+        target = self.matrix(address, stride, rows, cols, dtype)
         target[...] = rounded(values, target.dtype)
 
     def raw(self, address: int, size: int) -> NDArray[np.uint8]:

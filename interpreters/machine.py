@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from xdsl.dialects import func
-from xdsl.dialects.builtin import IntegerAttr, ModuleOp
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp, TensorType
 from xdsl.ir import Operation, SSAValue
 
 from ..dialects import host
@@ -41,7 +41,9 @@ class MachineInterpreter(PlanInterpreter):
         self.observe = observe
         for symbol, op in self.memories.items():
             if isinstance(op.layout, RopeTableAttr):
-                self.main.store(symbol, rope_table(*op.type.get_shape(), op.layout.data))  # pyright: ignore[reportAttributeAccessIssue]
+                assert isinstance(op.type, TensorType)
+                context, head_dim = op.type.get_shape()
+                self.main.store(symbol, rope_table(context, head_dim, op.layout.data))
             elif op.source is not None:
                 self.main.store(symbol, store.array(op.source.data))
 

@@ -75,14 +75,14 @@ class AssignLayoutsPass(ModulePass):
         if declared is None:
             raise PassFailedException(f"llm.get_weight names @{op.symbol}, which the module does not declare")
         assert isinstance(declared.type, TensorType)
-        shape = declared.type.get_shape()
+        *_, outputs, inputs = (1, *declared.type.get_shape())
         suffix = usage(op, user, device)
         if suffix == "tiles":
-            layout: Attribute = choose_tiles(*shape[-2:], npu_core(module))
+            layout: Attribute = choose_tiles(outputs, inputs, npu_core(module))
         elif suffix == "banks":
-            layout = choose_matrix(*shape[-2:], pim_memory(module))
+            layout = choose_matrix(outputs, inputs, pim_memory(module))
         else:
-            layout = RowMajorAttr.of(row_bytes=shape[-1] * 2)
+            layout = RowMajorAttr.of(row_bytes=inputs * 2)
         return host.MemoryOp(f"{op.symbol}_{suffix}", declared.type, layout, op.symbol)
 
     def cache(self, op: host.CacheOp, device: Attribute | None, module: ModuleOp) -> list[host.MemoryOp]:

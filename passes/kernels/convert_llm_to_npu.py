@@ -1,6 +1,7 @@
 """Turn the `llm` ops of NPU kernels into structured `npu` ops on buffers."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from xdsl.context import Context
 from xdsl.dialects import arith
@@ -120,8 +121,10 @@ class _Conversion:
                 return self.attention(op)
 
     def attention(self, op: Operation) -> list[Operation]:
+        if not isinstance(op, llm.KVAppendOp | llm.ScoresOp | llm.SoftmaxOp | llm.ContextOp):
+            raise PassFailedException(f"{op.name} has no form on the NPU")
         at, table = self.buffers.buffer, self.buffers.table()
-        place = {"past": table.past, "slot": table.slot, "rows": self.rows}
+        place: dict[str, Any] = {"past": table.past, "slot": table.slot, "rows": self.rows}
         match op:
             case llm.KVAppendOp():
                 return [
@@ -142,8 +145,6 @@ class _Conversion:
                 return [npu.SoftmaxOp(s=at(op.x), past=table.past, p=at(op.y), rows=self.rows, scale=op.scale)]
             case llm.ContextOp():
                 return [npu.ContextOp(p=at(op.p), layer=op.layer, o=at(op.y), values=self.cache("values"), **place)]
-            case _:
-                raise PassFailedException(f"{op.name} has no form on the NPU")
 
     def last_token(self, op: llm.LastTokenOp) -> list[Operation]:
         """Copy row new - 1 of the sequence to its row of the result."""

@@ -1,6 +1,7 @@
 """Turn the `llm` ops of PIM kernels into structured `pim` ops on buffers."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -46,8 +47,10 @@ class _Conversion:
             symbol, layer = weight_of(op.weight)
             weight = memory_symbol(self.module, f"{symbol}_banks")
             return [pim.GemvOp(x=at(op.x), layer=layer, y=at(op.y), rows=rows, weight=weight)]
+        if not isinstance(op, llm.KVAppendOp | llm.ScoresOp | llm.SoftmaxOp | llm.ContextOp):
+            raise PassFailedException(f"{op.name} has no form on the PIM")
         table = self.buffers.table()
-        place = {"past": table.past, "slot": table.slot, "rows": rows}
+        place: dict[str, Any] = {"past": table.past, "slot": table.slot, "rows": rows}
         keys, values = memory_symbol(self.module, "keys"), memory_symbol(self.module, "values")
         match op:
             case llm.KVAppendOp():
@@ -60,5 +63,3 @@ class _Conversion:
                 return [pim.SoftmaxRowsOp(s=at(op.x), past=table.past, p=at(op.y), rows=rows, scale=op.scale)]
             case llm.ContextOp():
                 return [pim.ContextOp(p=at(op.p), layer=op.layer, o=at(op.y), values=values, **place)]
-            case _:
-                raise PassFailedException(f"{op.name} has no form on the PIM")

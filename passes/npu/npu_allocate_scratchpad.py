@@ -54,7 +54,8 @@ class NpuAllocateScratchpadPass(ModulePass):
                     space = _space(buffer)
                     buffer.address = host.integer(top[space])
                     top[space] = _round_up(top[space] + buffer.size_bytes, align)
-                    _check(top[space], limits[space], space, "the plan", core.name)
+        for space, limit in limits.items():
+            _check(top[space], limit, space, "the plan", core.name)
         used = dict(top)
         for function in functions:
             if function.attributes[host.DEVICE] != StringAttr("host"):

@@ -166,8 +166,8 @@ class _Plan:
         self.layer_argument = op.body.block.args[0]
         last = self.block_ops(op.body.block, ops, body.args[1], body.args[0], "layer")
         body.add_ops([*ops, scf.YieldOp(last)])
-        bounds = [self.constant(_constant_value(value)) for value in (op.lb, op.ub, op.step)]
-        loop = scf.ForOp(*bounds, [event], Region(body))
+        lower, upper, step = (self.constant(_constant_value(value)) for value in (op.lb, op.ub, op.step))
+        loop = scf.ForOp(lower, upper, step, [event], Region(body))
         out.append(loop)
         return loop.results[0]
 
@@ -197,7 +197,7 @@ class _Plan:
                         "both live in one buffer"
                     )
             own = self.buffers.pop(value, None)
-            if own is not None and own.owner in self.allocations:
+            if own is not None and isinstance(own.owner, Operation) and own.owner in self.allocations:
                 self.allocations.remove(own.owner)
             self.buffers[value] = self.buffers[carried]
 

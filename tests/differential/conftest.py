@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,7 +110,7 @@ class Stages:
     def compare(self, results: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
         """Neighbouring stages: equal bits where numerics are the same, otherwise the bound."""
         names = list(results)
-        for first, second in zip(names, names[1:], strict=False):
+        for first, second in pairwise(names):
             (ids, logits), (other_ids, other_logits) = results[first], results[second]
             assert np.isfinite(logits).all() and np.isfinite(other_logits).all(), f"{first}, {second}: not finite"
             if (first, second) in SAME_BITS:
@@ -152,7 +153,6 @@ class Executed(NamedTuple):
     source: str
     name: str
     fields: dict[str, int]
-
 
 
 def executed(image: Image, tokens: int, sequences: Sequence[tuple[int, int, int, int]]) -> Iterator[Executed]:

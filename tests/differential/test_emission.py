@@ -25,8 +25,9 @@ CONFIG = replace(
 LANES = 16
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3])
-@pytest.mark.parametrize("policy", ["npu-only", "attention-on-pim", "all-on-pim"])
+@pytest.mark.parametrize(
+    ("policy", "depth"), [("npu-only", 1), ("npu-only", 2), ("attention-on-pim", 3), ("all-on-pim", 2)]
+)
 def test_the_image_executes_what_the_ir_says(stages, instructions, policy, depth):
     """Same instructions in the same order with the same field values, ring positions included."""
     run = stages(CONFIG, ("machine",), machine="tiny", policy=policy, batch=2, new_tokens=4, context=150, depth=depth)
@@ -62,7 +63,8 @@ def test_attention_on_pim_executes_the_macs_of_its_shapes(stages, instructions, 
     for each in instructions(image, 1, [(0, 1, past, 0)]):
         f = each.fields
         if each.name == "activate":
-            open_rows.update(dict.fromkeys(range(f["channel"], f["channel"] + f["channels"]), f["row"]))
+            for channel in range(f["channel"], f["channel"] + f["channels"]):
+                open_rows[channel] = f["row"]
         if each.name != "mac":
             continue
         for channel in range(f["channel"], f["channel"] + f["channels"]):

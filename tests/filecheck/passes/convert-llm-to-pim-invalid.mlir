@@ -31,11 +31,8 @@ builtin.module attributes {npu.core = #npu.core<name = "t", arrays = 2, array_ro
 
 // CHECK: llm.add has no form on the PIM
 builtin.module attributes {npu.core = #npu.core<name = "t", arrays = 2, array_rows = 16, array_cols = 16, vector_lanes = 16, scratchpad_bytes = 65536, accumulator_bytes = 4096, align_bytes = 32>, pim.memory = #pim.memory<name = "t", channels = 2, banks = 4, rows = 64, row_bytes = 256, column_bytes = 32, buffer_bytes = 128, dual_row_buffer = false, softmax_buffer_bytes = 4096, commands = [write_buffer, activate, mac, read_acc, precharge, write, read, scatter, softmax]>, llm.bounds = #llm.bounds<phase = mixed, sequences = 2, new_tokens = 4, context = 24>} {
-  host.memory @keys : tensor<2x2x2x32x16xf16> layout #npu.row_major<row_bytes = 32>
-  host.memory @values : tensor<2x2x2x32x16xf16> layout #npu.row_major<row_bytes = 32>
   func.func @k(%x: !host.buffer<4x32xf16>, %rows: index) attributes {device = "pim"} {
     %h = host.read %x rows %rows : !host.buffer<4x32xf16> -> tensor<?x32xf16>
-    %seqs = host.one_sequence %rows, %rows, %rows
     %y = llm.add %h, %h : tensor<?x32xf16>
     host.write %y, %x rows %rows : tensor<?x32xf16> -> !host.buffer<4x32xf16>
     func.return

@@ -1,0 +1,97 @@
+"""Programs order their queues: no two accesses race, and the checker notices when a semaphore is missing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from xdsl.dialects.builtin import ModuleOp
+
+from pimlir.dialects.instruction import InstructionOp
+from pimlir.frontends import ModelConfig, preset, random_model
+from pimlir.interpreters.ordering import OrderingChecker
+from pimlir.passes.pipelines import PipelineOptions
+from pimlir.tools.compiler import Compilation
+
+LLAMA = replace(
+    preset("llama2-7b"),
+    name="small",
+    layers=2,
+    hidden=48,
+    heads=6,
+    kv_heads=3,
+    head_dim=32,
+    ffn=80,
+    vocabulary=101,
+    context_length=1100,
+)
+OPT = replace(
+    preset("opt-66b"),
+    name="small",
+    layers=2,
+    hidden=48,
+    heads=3,
+    kv_heads=3,
+    head_dim=16,
+    ffn=80,
+    vocabulary=101,
+    context_length=200,
+)
+STEPS = [[(0, 2, 130, 0), (2, 2, 20, 1)], [(0, 1, 132, 0)]]
+
+
+def machine_module(config: ModelConfig = LLAMA, **options) -> ModuleOp:
+    options = {"machine": "tiny", "batch": 2, "new_tokens": 4, "context": 150, **options}
+    return Compilation(random_model(config).build_module(), PipelineOptions(**options)).to("machine")
+
+
+def races(module: ModuleOp, config: ModelConfig = LLAMA, steps=STEPS) -> dict:
+    checker = OrderingChecker(module, random_model(config).store)
+    for table in steps:
+        checker.step(np.arange(sum(new for _, new, _, _ in table)), table)
+    return checker.races
+
+
+@pytest.mark.parametrize("policy", ["npu-only", "attention-on-pim", "all-on-pim"])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_programs_have_no_races(policy, depth):
+    assert not races(machine_module(policy=policy, depth=depth))
+
+
+@pytest.mark.parametrize(
+    ("machine", "policy"), [("tiny-dual", "all-on-pim"), ("attacc", "npu-only"), ("aim", "npu-only")]
+)
+def test_programs_of_a_biased_model_have_no_races(machine, policy):
+    assert not races(machine_module(OPT, machine=machine, policy=policy), OPT)
+
+
+def test_buffers_that_share_addresses_have_no_races(tmp_path):
+    machine = tmp_path / "narrow.toml"
+    machine.write_text(
+        'name = "narrow"\nextends = ["tiny"]\nsource = "invented"\ndescription = "tiny with little local memory"\n'
+        "[npu]\nscratchpad_bytes = 19200\naccumulator_bytes = 32\n"
+    )
+    config = replace(LLAMA, hidden=96)
+    module = machine_module(config, machine=str(machine), context=64)
+    assert not races(module, config, [[(0, 3, 0, 0), (3, 1, 0, 1)]])
+
+
+@pytest.mark.xfail(strict=True, reason="chunks of tokens that follow each other are in different channels")
+def test_sums_over_rows_of_a_value_cache_have_no_races():
+    """`read_acc` of two channels adds to the same elements; nothing says which of the two is first."""
+    config = replace(LLAMA, head_dim=64, layers=1)
+    module = machine_module(
+        config, machine="neupims", policy="attention-on-pim", phase="decode", batch=1, new_tokens=1, context=520
+    )
+    assert not races(module, config, [[(0, 1, 515, 0)]])
+
+
+def test_nearly_every_missing_wait_is_a_race():
+    """A wait may be implied by others, so one in ten may go unnoticed."""
+    module = machine_module(OPT, context=32)
+    waiting = [op for op in module.walk() if isinstance(op, InstructionOp) and op.waits is not None][::3]
+    missed = 0
+    for op in waiting:
+        waits = op.properties.pop("waits")
+        missed += not races(module, OPT, [[(0, 3, 0, 0)]])
+        op.properties["waits"] = waits
+    assert missed <= len(waiting) // 10
