@@ -2,9 +2,10 @@
 
 Program order is a valid sequential execution. Queues run ahead of each other in time; the only order between queues is
 that of the semaphores: an instruction starts when every semaphore it waits on holds the count, which it then takes, and
-adds its post counts when it and all instructions before it in its queue are complete. Addresses are bytes: `dram` in
-the linear region of main memory, every other address in local memory (scratchpad from 0, accumulators from the
-scratchpad size). Strides are bytes. Extents are elements. Element types: 0 f16, 1 f32, 2 i32. Arithmetic is fp32; a store
+adds its post counts when it and all instructions before it in its queue are complete (a preload: when it and all
+preloads before it are, so that weights stream ahead of the matmuls). Addresses are bytes: `dram` in the linear region of
+main memory, every other address in local memory (scratchpad from 0, accumulators from the scratchpad size). Strides are
+bytes. Extents are elements. Element types: 0 f16, 1 f32, 2 i32. Arithmetic is fp32; a store
 to f16 rounds once to nearest even.
 The order of every fp32 sum is fixed by docs/explanation/numerics.md.
 """

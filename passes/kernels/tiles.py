@@ -1,5 +1,7 @@
 """How a matrix is cut into tiles for the NPU, and how it is spread over the rows of a PIM."""
 
+from xdsl.utils.exceptions import PassFailedException
+
 from ...dialects.hardware import NpuCore, PimMemory
 from ...dialects.npu.types import TilesAttr
 from ...dialects.pim.types import KeysAttr, MatrixAttr, ValuesAttr
@@ -57,6 +59,10 @@ def choose_matrix(outputs: int, inputs: int, memory: PimMemory) -> MatrixAttr:
 
 def choose_keys(slots: int, context: int, heads: int, head_dim: int, memory: PimMemory) -> KeysAttr:
     """Key cache of `slots` sequences of `context` tokens."""
+    if head_dim > memory.row_elements:
+        raise PassFailedException(
+            f"a key has {head_dim} elements, expected at most {memory.row_elements}: a row of a bank of {memory.name}"
+        )
     per_row = min(heads, memory.row_elements // head_dim)
     return KeysAttr.of(
         slots=slots,

@@ -14,7 +14,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 
 from ...dialects import host
 from ...dialects.instruction import InstructionOp
-from ...dialects.npu.instructions import SyncOp
+from ...dialects.npu.instructions import PreloadOp, SyncOp
 from ...dialects.npu.semaphore import SemaphoreOp
 from ..kernels.buffers import kernels
 from .accesses import Access, Place, accesses, common_loop, conflict, instruction_users, queue_of
@@ -53,7 +53,7 @@ class NpuInsertSemaphoresPass(ModulePass):
 
 @dataclass
 class _Item:
-    """An instruction or a loop of a block, with its accesses by queue."""
+    """An instruction or a loop of a block, with its accesses by stream (a queue, or the preloads of one)."""
 
     op: Operation
     accesses: dict[str, list[Access]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class _Kernel:
         items: list[_Item] = []
         for op in list(block.ops):
             if isinstance(op, InstructionOp):
-                items.append(_Item(op, {queue_of(op): accesses(op)}))
+                items.append(_Item(op, {_stream_of(op): accesses(op)}))
             elif isinstance(op, ForOp):
                 items.append(self.order_block(op.body.block, op))
         forward = self.forward_edges(items)
@@ -93,8 +93,9 @@ class _Kernel:
         edges: set[tuple[int, str, int, str]] = set()
         synchronised: dict[tuple[str, str], int] = {}
         for later, item in enumerate(items):
-            for queue, found in item.accesses.items():
-                for other in sorted(_queues(items[:later]) - {queue}):
+            for stream, found in item.accesses.items():
+                queue = _queue(stream)
+                for other in sorted(other for other in _streams(items[:later]) if _queue(other) != queue):
                     earlier = _last(items[:later], other, found)
                     if earlier is not None and synchronised.get((other, queue), -1) < earlier:
                         synchronised[other, queue] = earlier
@@ -106,22 +107,23 @@ class _Kernel:
         """Across iterations: by number of slots, from the last conflicting use of one queue to the first of another."""
         ends: dict[tuple[str, str, int], list[int]] = {}
         for source, first_item in enumerate(items):
-            for source_queue, source_accesses in first_item.accesses.items():
+            for source_stream, source_accesses in first_item.accesses.items():
                 for target, second_item in enumerate(items):
-                    for target_queue, target_accesses in second_item.accesses.items():
-                        if source_queue == target_queue or first_item is second_item:
+                    for target_stream, target_accesses in second_item.accesses.items():
+                        target_queue = _queue(target_stream)
+                        if _queue(source_stream) == target_queue or first_item is second_item:
                             continue
                         for credit in sorted(self.credits(source_accesses, target_accesses, loop)):
-                            key = (source_queue, target_queue, credit)
+                            key = (source_stream, target_queue, credit)
                             found = ends.setdefault(key, [source, target])
                             ends[key] = [max(found[0], source), min(found[1], target)]
-        for (source_queue, target_queue, credit), (source, target) in ends.items():
-            # Queues are in order: waiting for this round's source is waiting for the last round's.
+        for (source_stream, target_queue, credit), (source, target) in ends.items():
+            # Streams are in order: waiting for this round's source is waiting for the last round's.
             implied = any(
-                (a, b) == (source_queue, target_queue) and source <= s and t <= target for s, a, t, b in forward
+                (a, b) == (source_stream, target_queue) and source <= s and t <= target for s, a, t, b in forward
             )
             if not implied:
-                self.edge(items[source], source_queue, items[target], target_queue, credit)
+                self.edge(items[source], source_stream, items[target], target_queue, credit)
 
     def credits(self, source: list[Access], target: list[Access], loop: ForOp) -> set[int]:
         """Slots of the data that two lists of accesses conflict on, unless an inner loop takes care of it."""
@@ -140,13 +142,13 @@ class _Kernel:
                 found.add(self.slots.get(a.place, 1) if a.place == b.place and inner[0] is loop else 1)
         return found
 
-    def edge(self, source: _Item, source_queue: str, target: _Item, target_queue: str, initial: int) -> None:
-        """One semaphore: posted after `source` on its queue, waited for before `target` on its own."""
+    def edge(self, source: _Item, source_stream: str, target: _Item, target_queue: str, initial: int) -> None:
+        """One semaphore: posted after `source` on the queue of its stream, waited for before `target` on its own queue."""
         semaphore = SemaphoreOp(initial)
         first = self.function.body.block.first_op
         assert first is not None
         Rewriter.insert_op([semaphore], InsertPoint.before(first))
-        _attach(source.op, source_queue, "posts", semaphore.result)
+        _attach(source.op, _queue(source_stream), "posts", semaphore.result)
         _attach(target.op, target_queue, "waits", semaphore.result)
 
 
@@ -161,14 +163,23 @@ def _attach(op: Operation, queue: str, which: str, semaphore: SSAValue) -> None:
     Rewriter.insert_op([sync], point)
 
 
-def _queues(items: list[_Item]) -> set[str]:
-    return {queue for item in items for queue in item.accesses}
+def _stream_of(op: InstructionOp) -> str:
+    """The post of a preload says that the preloads up to it are complete, any other that all of its queue up to it is."""
+    return f"{queue_of(op)}/preload" if isinstance(op, PreloadOp) else queue_of(op)
 
 
-def _last(items: list[_Item], queue: str, found: list[Access]) -> int | None:
-    """Index of the last item whose accesses on `queue` conflict with `found`."""
+def _queue(stream: str) -> str:
+    return stream.split("/")[0]
+
+
+def _streams(items: list[_Item]) -> set[str]:
+    return {stream for item in items for stream in item.accesses}
+
+
+def _last(items: list[_Item], stream: str, found: list[Access]) -> int | None:
+    """Index of the last item whose accesses on `stream` conflict with `found`."""
     for index in range(len(items) - 1, -1, -1):
-        if any(conflict(a, b) for a in items[index].accesses.get(queue, []) for b in found):
+        if any(conflict(a, b) for a in items[index].accesses.get(stream, []) for b in found):
             return index
     return None
 

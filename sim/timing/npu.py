@@ -104,6 +104,7 @@ class Queues(NamedTuple):
     """What an NPU program changes while it runs, in cycles of the NPU; new for every launch."""
 
     free: np.ndarray  # [queue] when it takes the next instruction
+    complete: np.ndarray  # [queue] when all it took so far is complete; in entry 0 (control) the preloads alone
     array_free: np.ndarray  # [array] when it takes the next matmul
     port_free: np.ndarray  # [array] when its weight port is free
     taken: np.ndarray  # [array] when the shadow weights went into use
@@ -157,6 +158,7 @@ def build_queues(arrays: int, semaphores: np.ndarray, start: int) -> Queues:
     number = max(1, len(semaphores))
     queues = Queues(
         free=np.full(_QUEUES, start, np.int64),
+        complete=np.full(_QUEUES, start, np.int64),
         array_free=np.full(max(1, arrays), start, np.int64),
         port_free=np.full(max(1, arrays), start, np.int64),
         taken=np.full(max(1, arrays), start, np.int64),
@@ -210,7 +212,12 @@ def run_npu(tables, state, npu, queues, code, terms, registers, row, walk, horiz
         queue, start = row[_FIELD_QUEUE], walk[TIME]
         free, done = _execute(tables, state, npu, queues, row, start, counters)
         queues.free[queue] = free
-        _post(queues, row, done)
+        queues.complete[queue] = max(queues.complete[queue], done)
+        if row[0] == _OP_PRELOAD:
+            queues.complete[0] = max(queues.complete[0], done)
+            _post(queues, row, queues.complete[0])
+        else:
+            _post(queues, row, queues.complete[queue])
         counters[_INSTRUCTIONS] += 1
         counters[_QUEUE + queue - 1] += free - start
         by_tag[row[_TAG], 0] += 1

@@ -88,6 +88,12 @@ def local_accesses(name: str, f: dict[str, int]) -> tuple[list[Block], list[Bloc
             return [], []
 
 
+MATRIX = NPU.queues.index("mx")
+PRELOADS = NPU.queues.index("ctl")
+"""Preloads complete in a stream of their own: their posts say nothing of the matmuls before them. Nothing else is logged
+under the control queue, whose place they take."""
+
+
 class Queues:
     """Runs one NPU program abstractly; raises Race, or AssertionError where it would hang."""
 
@@ -121,22 +127,26 @@ class Queues:
             for _ in range(count):
                 assert self.posts[semaphore], f"{where}: nobody posts semaphore {semaphore} before, it would hang"
                 np.maximum(clock, self.posts[semaphore].popleft(), out=clock)
-        number = self.issued[queue]
-        self.issued[queue] += 1
+        stream = PRELOADS if name == "preload" else queue
+        number = self.issued[stream]
+        self.issued[stream] += 1
         reads, writes = local_accesses(name, fields)
         for block in reads:
-            self.local(where, queue, number, block, writes=False)
+            self.local(where, stream, number, block, writes=False)
         for block in writes:
-            self.local(where, queue, number, block, writes=True)
+            self.local(where, stream, number, block, writes=True)
         if name in ("load", "store", "gather"):
             self.dram(where, queue, number, name, fields)
         for semaphore, count in header_pairs(row, "post"):
             assert self.users.setdefault((semaphore, "post"), queue) == queue
             done = clock.copy()
-            done[queue] = number
+            done[stream] = number
+            if stream == MATRIX:
+                done[PRELOADS] = self.issued[PRELOADS] - 1
             self.posts[semaphore] += [done] * count
 
-    def local(self, where: str, queue: int, number: int, block: Block, writes: bool) -> None:
+    def local(self, where: str, stream: int, number: int, block: Block, writes: bool) -> None:
+        queue = MATRIX if stream == PRELOADS else stream
         address, stride, rows, width = block
         if rows == 0 or width == 0:
             return
@@ -144,12 +154,13 @@ class Queues:
         assert address >= 0 and address + extent <= self.wrote.shape[1] * UNIT, f"{where}: outside of local memory"
         first, last, step, width = address // UNIT, (address + extent) // UNIT, stride // UNIT, width // UNIT
         for log in (self.wrote, self.read) if writes else (self.wrote,):
-            for other in range(1, len(NPU.queues)):
-                if other != queue and self.issued[other]:
+            for other in range(len(NPU.queues)):
+                if other not in (stream, queue) and (other, queue) != (PRELOADS, MATRIX) and self.issued[other]:
                     latest = int(pieces(log[other, first:last], step, rows, width).max()) - 1
                     if latest > self.clocks[queue][other]:
-                        raise Race(f"{where} races with instruction {latest} of queue {NPU.queues[other]} at {address}")
-        pieces((self.wrote if writes else self.read)[queue, first:last], step, rows, width)[:] = number + 1
+                        name = "mx (preloads)" if other == PRELOADS else NPU.queues[other]
+                        raise Race(f"{where} races with instruction {latest} of queue {name} at {address}")
+        pieces((self.wrote if writes else self.read)[stream, first:last], step, rows, width)[:] = number + 1
 
     def dram(self, where: str, queue: int, number: int, name: str, f: dict[str, int]) -> None:
         """Stores against loads; whole extents, with any row for a gather."""
@@ -382,7 +393,7 @@ def test_the_checker_sees_a_race_across_iterations():
     (program,) = assemble(text)
     Queues(program, LOCAL).run([3])
     Queues(without_semaphore(program, 1), LOCAL).run([1])
-    with pytest.raises(Race, match="queue mx at 0"):
+    with pytest.raises(Race, match=r"queue mx \(preloads\) at 0"):
         Queues(without_semaphore(program, 1), LOCAL).run([2])
 
 
