@@ -39,7 +39,7 @@ def main() -> None:
         )
         systems = {"functional": System(image), "functional + timed": System(image, TimingModel(image))}
         seconds: dict[str, list[float]] = {name: [] for name in ("numpy", *systems)}
-        for name, system in systems.items():
+        for system in systems.values():
             system.load(model.store)
             greedy(system, PROMPT, 2)
         for _ in range(arguments.rounds):

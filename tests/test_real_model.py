@@ -15,7 +15,7 @@ import pytest
 from pimlir.frontends import load_model
 from pimlir.interpreters.llm import LlmInterpreter
 from pimlir.passes.pipelines import POLICIES, PipelineOptions
-from pimlir.sim.system import System
+from pimlir.sim.system import StepResult, System
 from pimlir.tools.compiler import compile_model
 
 PROMPTS = json.loads((Path(__file__).parent / "data/models/smollm2-135m-greedy.json").read_text())["prompts"]
@@ -41,17 +41,23 @@ def system_for(machine: str, policy: str, context: int = 128) -> System:
     return system
 
 
+def next_tokens(result: StepResult) -> list[int]:
+    assert result.next is not None
+    return [int(token) for token in result.next]
+
+
 def greedy(system: System, prompt: list[int], count: int) -> list[int]:
     chunk, past = system.image.bounds["new_tokens"], 0
+    result = StepResult(0)
     for first in range(0, len(prompt), chunk):
         tokens = prompt[first : first + chunk]
         result = system.step(tokens, [(0, len(tokens), past, 0)])
         past += len(tokens)
-    output = [int(result.next[0])]
+    output = next_tokens(result)
     while len(output) < count:
         result = system.step([output[-1]], [(0, 1, past, 0)])
         past += 1
-        output.append(int(result.next[0]))
+        output += next_tokens(result)
     return output
 
 
@@ -73,15 +79,15 @@ def test_two_ragged_sequences_get_the_tokens_of_their_single_runs():
     system = System(compile_model(model.build_module(), options))
     system.load(model.store)
     first, second = (prompt["prompt_ids"][:14] for prompt in PROMPTS[:2])
-    outputs = [[], []]
+    outputs: list[list[int]] = [[], []]
     tokens, table = first[:9], [(0, 9, 0, 1)]
     system.step(tokens, table)
     # The first goes on with the rest of its prompt while the second starts.
     result = system.step([*first[9:], *second], [(0, 5, 9, 1), (5, 14, 0, 0)])
     for step in range(3):
-        for output, token in zip(outputs, result.next, strict=True):
-            output.append(int(token))
-        result = system.step([int(t) for t in result.next], [(0, 1, 14 + step, 1), (1, 1, 14 + step, 0)])
+        for output, token in zip(outputs, next_tokens(result), strict=True):
+            output.append(token)
+        result = system.step(next_tokens(result), [(0, 1, 14 + step, 1), (1, 1, 14 + step, 0)])
     single = system_for("neupims", "attention-on-pim")
     assert outputs == [greedy(single, first, 3), greedy(single, second, 3)]
 
@@ -95,6 +101,7 @@ def test_teacher_forced_logits_stay_close_to_float32():
     for position, token in enumerate(text):
         reference.step(np.array([token], np.int32), [(0, 1, position, 0)])
         result = system.step([token], [(0, 1, position, 0)])
+        assert result.logits is not None
         p, q = (_log_softmax(logits[0].astype(np.float64)) for logits in (reference.logits, result.logits))
         kls.append(float((np.exp(p) * (p - q)).sum()))
         agree.append(p.argmax() == q.argmax())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from xdsl.dialects import func, scf
 from xdsl.ir import Operation, SSAValue
@@ -35,7 +36,7 @@ class PlanEmitter(FunctionEmitter):
                 self.values[op.result] = Affine(op.address.value.data)
             case host.SequenceOp():
                 names = ("first_row", "new_tokens", "past", "slot")
-                registers = {name: self.builder.register() for name in names}
+                registers: dict[str, Any] = {name: self.builder.register() for name in names}
                 self.builder.emit("sequence", index=self.affine(op.index), **registers)
                 for result, register in zip(op.results, registers.values(), strict=True):
                     self.values[result] = Affine.register(register)
@@ -84,8 +85,8 @@ class PlanEmitter(FunctionEmitter):
         after = [self.events[event] for event in op.after if self.events[event] != _NO_EVENT]
         if op.event not in self.events:
             self.events[op.event] = self.new_event()
-        arguments = {f"arg{index}": self.affine(value) for index, value in enumerate(op.arguments)}
-        waits = {f"after{index}": event for index, event in enumerate(after)}
+        arguments: dict[str, Any] = {f"arg{index}": self.affine(value) for index, value in enumerate(op.arguments)}
+        waits: dict[str, Any] = {f"after{index}": event for index, event in enumerate(after)}
         self.builder.emit(
             "launch",
             kernel=self.kernels[op.symbol],
