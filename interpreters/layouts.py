@@ -4,7 +4,7 @@ Written from the description of `Region` in backends/isa/image.py, one element a
 elements at once), as a check of the block-wise code of the simulator.
 """
 
-from math import prod
+from math import ceil, prod
 from typing import TypeAlias
 
 import numpy as np
@@ -104,11 +104,11 @@ def bank_place(op: host.MemoryOp, memory: PimMemory, *indices: Index) -> BankPla
         case ValuesAttr() as layout:
             layer, slot, head, token, dimension = indices
             group = head * layout.integer("groups_per_head") + dimension // memory.banks
-            number = token // layout.integer("row_elements") * layout.integer("groups") + group
+            rows_of_chunk = ceil(layout.integer("groups") / memory.channels)
             row = (layer * layout.integer("slots") + slot) * layout.integer("rows_per_sequence")
-            row = row + number // memory.channels
+            row = row + token // layout.integer("row_elements") * rows_of_chunk + group // memory.channels
             byte = token % layout.integer("row_elements") * 2
-            return number % memory.channels, dimension % memory.banks, row, byte
+            return group % memory.channels, dimension % memory.banks, row, byte
         case layout:
             raise NotImplementedError(f"host.memory @{op.sym_name.data} has layout {layout}")
 

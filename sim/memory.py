@@ -188,7 +188,8 @@ def _pim_values(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
         for head in range(heads):
             for first in range(0, head_dim, memory.banks):
                 group = head * groups_per_head + first // memory.banks
-                row, channel = divmod(chunk * heads * groups_per_head + group, memory.channels)
+                row, channel = divmod(group, memory.channels)
+                row += chunk * -(-heads * groups_per_head // memory.channels)
                 part = array[:, :, head, tokens, first : first + memory.banks].transpose(0, 1, 3, 2)
                 yield stored[:, :, row, : part.shape[2], channel, : part.shape[3]], part
 

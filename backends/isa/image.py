@@ -37,9 +37,9 @@ class Region:
         `passes_per_row[c]` consecutive passes of `columns_of_chunk[c]` columns; `rows_per_layer` rows a layer;
       - "pim_keys": token t in unit t mod units, row ((layer*slots + slot)*groups + t div units)*rows_per_token +
         head div heads_per_row, byte (head mod heads_per_row)*head_dim*2;
-      - "pim_values": dimension j of head h in bank j mod banks of dim group g = h*groups_per_head + j div banks; token
-        chunk q = t div row_elements; index i = q*groups + g; channel i mod channels, row (layer*slots + slot)*
-        rows_per_sequence + i div channels, byte (t mod row_elements)*2;
+      - "pim_values": dimension j of head h in bank j mod banks of dim group g = h*groups_per_head + j div banks; group g in
+        channel g mod channels; token chunk q = t div row_elements in row (layer*slots + slot)*rows_per_sequence +
+        q*ceil(groups/channels) + g div channels, byte (t mod row_elements)*2;
       - "pim_staging": `rows` rows that vectors pass through on the way to the global buffers; holds no tensor between uses;
       - "rope_table": f32 [context, head_dim] row-major, cos then sin, `theta`; linear space.
     `source` is the weight symbol whose data fills it ("" for caches and generated tables).

@@ -50,8 +50,9 @@ class KeysAttr(RecordAttr):
 class ValuesAttr(RecordAttr):
     """A value cache, dimension j of head h in bank j mod banks of dimension group h * groups_per_head + j div banks.
 
-    Token chunk q = t div row_elements of group g is index i = q * groups + g: channel i mod channels, row
-    (layer * slots + slot) * rows_per_sequence + i div channels, element t mod row_elements.
+    Group g is in channel g mod channels; its token chunk q = t div row_elements in row (layer * slots + slot) *
+    rows_per_sequence + q * ceil(groups / channels) + g div channels, element t mod row_elements. All chunks of a group
+    are in one channel, which adds up their sums in order.
 
     Example: `#pim.values<slots = 1, groups = 6, groups_per_head = 2, rows_per_sequence = 1, row_elements = 512, head_dim = 64>`
     """

@@ -81,7 +81,7 @@ def choose_values(slots: int, context: int, heads: int, head_dim: int, memory: P
         slots=slots,
         groups=heads * per_head,
         groups_per_head=per_head,
-        rows_per_sequence=-(-chunks * heads * per_head // memory.channels),
+        rows_per_sequence=chunks * -(-heads * per_head // memory.channels),
         row_elements=memory.row_elements,
         head_dim=head_dim,
     )

@@ -51,8 +51,11 @@ class _Values:
     def place(self, chunk: Scalar, head: Scalar, part: Scalar) -> tuple[Scalar, AffineSum]:
         """Channel and row of one token chunk of one group of dimensions."""
         build, channels = self.context.build, self.context.memory.channels
-        index = AffineSum.of(chunk) * self.groups + AffineSum.of(head) * self.per_head + part
-        return build.remainder(index, channels, "channel"), self.base + build.floordiv(index, channels, "row")
+        group = build.value(AffineSum.of(head) * self.per_head + part)
+        row = self.base + AffineSum.of(chunk) * -(-self.groups // channels)
+        if self.groups <= channels:
+            return group, row
+        return build.remainder(group, channels, "channel"), row + build.floordiv(group, channels, "row")
 
     def banks(self, part: SSAValue) -> Scalar:
         """Banks that hold a dimension of this part of a head."""

@@ -77,7 +77,8 @@ def test_attention_on_pim_executes_the_macs_of_its_shapes(stages, instructions, 
             else:
                 layout = values.layout
                 row = (open_rows[channel] - values.row) % layout["rows_per_sequence"]
-                chunk, group = divmod(row * channels + channel, layout["groups"])
+                chunk, group = divmod(row, ceil(layout["groups"] / channels))
+                group = group * channels + channel
                 dimensions = group % layout["groups_per_head"] * banks + np.arange(banks)
                 first = chunk * layout["row_elements"] + f["column"] * LANES
                 tokens = first + np.arange(f["columns"] * LANES)

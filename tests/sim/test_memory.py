@@ -122,7 +122,7 @@ def test_pim_values(memory):
     layers, slots, context, heads, head_dim = 2, 2, 150, 2, 10
     groups_per_head, row_elements = 3, 128
     groups = heads * groups_per_head
-    rows_per_sequence = -(-2 * groups // CHANNELS)
+    rows_per_sequence = 2 * -(-groups // CHANNELS)
     layout = {
         "kind": "pim_values",
         "groups": groups,
@@ -134,9 +134,9 @@ def test_pim_values(memory):
     round_trip(memory, Region("v", "", array.shape, "f16", layout, row=130), array)
     for layer, slot, head, token, j in np.ndindex(array.shape):
         group = head * groups_per_head + j // BANKS
-        index = token // row_elements * groups + group
-        row = 130 + (layer * slots + slot) * rows_per_sequence + index // CHANNELS
-        found = element(memory, index % CHANNELS, j % BANKS, row, token % row_elements * 2)
+        row = 130 + (layer * slots + slot) * rows_per_sequence
+        row += token // row_elements * -(-groups // CHANNELS) + group // CHANNELS
+        found = element(memory, group % CHANNELS, j % BANKS, row, token % row_elements * 2)
         assert found == array[layer, slot, head, token, j]
 
 

@@ -26,17 +26,11 @@
 // CHECK-NEXT:       %element = arith.remui %0, %c128 : index
 // CHECK-NEXT:       scf.for %head = %c0 to %c2 step %c1 {
 // CHECK-NEXT:         scf.for %part_1 = %c0 to %c4 step %c1 {
-// CHECK-NEXT:           %1 = arith.muli %chunk, %c8 : index
-// CHECK-NEXT:           %2 = arith.muli %head, %c4 : index
-// CHECK-NEXT:           %3 = arith.addi %1, %2 : index
-// CHECK-NEXT:           %4 = arith.addi %3, %part_1 : index
-// CHECK-NEXT:           %channel_1 = arith.remui %4, %c2 : index
-// CHECK-NEXT:           %5 = arith.muli %chunk, %c8 : index
-// CHECK-NEXT:           %6 = arith.muli %head, %c4 : index
-// CHECK-NEXT:           %7 = arith.addi %5, %6 : index
-// CHECK-NEXT:           %8 = arith.addi %7, %part_1 : index
-// CHECK-NEXT:           %row = arith.divui %8, %c2 : index
-// CHECK-NEXT:           pim.scatter(src = %k + 64 * %token + 32 * %head + 8 * %part_1, channel = %channel_1, row = %values + 8 * %layer + 4 * %slot + %row, offset = 2 * %element, banks = 4) : !host.buffer<4x32xf16>, index, index, index, index, index, index, index, index, index
+// CHECK-NEXT:           %1 = arith.muli %head, %c4 : index
+// CHECK-NEXT:           %2 = arith.addi %1, %part_1 : index
+// CHECK-NEXT:           %channel_1 = arith.remui %2, %c2 : index
+// CHECK-NEXT:           %row = arith.divui %2, %c2 : index
+// CHECK-NEXT:           pim.scatter(src = %k + 64 * %token + 32 * %head + 8 * %part_1, channel = %channel_1, row = %values + 8 * %layer + 4 * %slot + 4 * %chunk + %row, offset = 2 * %element, banks = 4) : !host.buffer<4x32xf16>, index, index, index, index, index, index, index, index, index, index
 // CHECK-NEXT:         }
 // CHECK-NEXT:       }
 // CHECK-NEXT:     }
@@ -91,7 +85,6 @@
 // CHECK-NEXT:     %c-4 = arith.constant -4 : index
 // CHECK-NEXT:     %c16 = arith.constant 16 : index
 // CHECK-NEXT:     %c-128 = arith.constant -128 : index
-// CHECK-NEXT:     %c8 = arith.constant 8 : index
 // CHECK-NEXT:     %c4 = arith.constant 4 : index
 // CHECK-NEXT:     %c2 = arith.constant 2 : index
 // CHECK-NEXT:     %c128 = arith.constant 128 : index
@@ -105,27 +98,21 @@
 // CHECK-NEXT:       scf.for %head = %c0 to %c2 step %c1 {
 // CHECK-NEXT:         scf.for %part = %c0 to %c4 step %c1 {
 // CHECK-NEXT:           scf.for %chunk = %c0 to %chunks step %c1 {
-// CHECK-NEXT:             %2 = arith.muli %chunk, %c8 : index
-// CHECK-NEXT:             %3 = arith.muli %head, %c4 : index
-// CHECK-NEXT:             %4 = arith.addi %2, %3 : index
-// CHECK-NEXT:             %5 = arith.addi %4, %part : index
-// CHECK-NEXT:             %channel = arith.remui %5, %c2 : index
-// CHECK-NEXT:             %6 = arith.muli %chunk, %c8 : index
-// CHECK-NEXT:             %7 = arith.muli %head, %c4 : index
-// CHECK-NEXT:             %8 = arith.addi %6, %7 : index
-// CHECK-NEXT:             %9 = arith.addi %8, %part : index
-// CHECK-NEXT:             %row = arith.divui %9, %c2 : index
-// CHECK-NEXT:             %10 = arith.muli %chunk, %c-128 : index
-// CHECK-NEXT:             %11 = arith.addi %10, %1 : index
-// CHECK-NEXT:             %tokens = arith.minui %c128, %11 : index
+// CHECK-NEXT:             %2 = arith.muli %head, %c4 : index
+// CHECK-NEXT:             %3 = arith.addi %2, %part : index
+// CHECK-NEXT:             %channel = arith.remui %3, %c2 : index
+// CHECK-NEXT:             %row = arith.divui %3, %c2 : index
+// CHECK-NEXT:             %4 = arith.muli %chunk, %c-128 : index
+// CHECK-NEXT:             %5 = arith.addi %4, %1 : index
+// CHECK-NEXT:             %tokens = arith.minui %c128, %5 : index
 // CHECK-NEXT:             %columns = arith.ceildivui %tokens, %c16 : index
-// CHECK-NEXT:             pim.activate(row = %values + 8 * %layer + 4 * %slot + %row, channel = %channel, channels = 1) : index, index, index, index, index
+// CHECK-NEXT:             pim.activate(row = %values + 8 * %layer + 4 * %slot + 4 * %chunk + %row, channel = %channel, channels = 1) : index, index, index, index, index, index
 // CHECK-NEXT:             scf.for %query = %c0 to %c2 step %c1 {
 // CHECK-NEXT:               %parts = arith.ceildivui %columns, %c4 : index
 // CHECK-NEXT:               scf.for %buffer_part = %c0 to %parts step %c1 {
-// CHECK-NEXT:                 %12 = arith.muli %buffer_part, %c-4 : index
-// CHECK-NEXT:                 %13 = arith.addi %12, %columns : index
-// CHECK-NEXT:                 %width = arith.minui %c4, %13 : index
+// CHECK-NEXT:                 %6 = arith.muli %buffer_part, %c-4 : index
+// CHECK-NEXT:                 %7 = arith.addi %6, %columns : index
+// CHECK-NEXT:                 %width = arith.minui %c4, %7 : index
 // CHECK-NEXT:                 pim.write_buffer(space = softmax, src = %p + 256 * %token + 128 * %head + 64 * %query + 256 * %chunk + 128 * %buffer_part, channel_stride = 0, columns = %width, buffer_column = 0, channel = %channel, channels = 1) : !host.buffer<4x4x32xf16, softmax>, index, index, index, index, index, index, index
 // CHECK-NEXT:                 pim.mac(column = 4 * %buffer_part, columns = %width, buffer_column = 0, channel = %channel, channels = 1) : index, index, index
 // CHECK-NEXT:               }
