@@ -168,7 +168,7 @@ class Controller(Section):
 
     Front end: `instructions_per_cycle` lines of a trace are taken in a cycle (0: as many as the queues accept); with
     `strict_order` a refused request holds up all later ones, otherwise only those of its channel. `address` cuts a linear
-    address, most significant field first. The run ends at the trace's `marker`, or when all queues are `drained`.
+    address, most significant field first.
 
     Queues: ordinary reads, ordinary writes and PIM requests have `queue_entries` each; with `exclusive`, PIM and ordinary
     requests refuse each other. A read may be answered by a waiting write of the `same_address` (or, a defect, `any`).
@@ -183,7 +183,6 @@ class Controller(Section):
     """
 
     trace_format: Literal["aim", "attacc", "loadstore"] = "loadstore"
-    end: Literal["marker", "drained"] = "drained"
     instructions_per_cycle: Count = 1
     strict_order: bool = True
     address: list[Literal["channel", "pseudo_channel", "rank", "bank_group", "bank", "row", "column"]] = [
@@ -234,14 +233,18 @@ class Link(Section):
 
 
 class Machine(Section):
-    """A resolved machine: what `load_machine` returns and what an image carries as a plain dictionary."""
+    """A resolved machine: what `load_machine` returns and what an image carries as a plain dictionary.
+
+    `timing_preset` holds named sets of other values for `timing`.
+    """
 
     name: str
     extends: list[str] | str = []
     description: str = ""
     npu: Npu
     memory: Memory
-    timing: dict[str, int] = {}
+    timing: dict[str, Count] = {}
+    timing_preset: dict[str, dict[str, Count]] = {}
     command: dict[str, Command]
     constraint: list[Constraint]
     pim: Pim

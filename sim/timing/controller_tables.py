@@ -20,10 +20,10 @@ BEHIND_ENTRIES = 1024  # answers that may wait behind a mark, more than all queu
 
 (COMMANDS, TARGETS, GROUPS, CAPACITY, WORDS, REFRESH_NODES, REFRESH_INTERVAL, REFRESH_TARGET, REF) = numbers(0, 9)
 (WIDTH, STRICT, EXCLUSIVE, FORWARD, WRITE_HIGH, WRITE_LOW, SLOTS, IN_ORDER, PROTECT) = numbers(9, 18)
-(CLOSE_FIRST, OVERTAKE, MODE_COMMAND, MARKER, ENTRIES, BANKS) = numbers(18, 24)
-(AT_COMMAND, AT_ENTRY, AT_GROUP_OF, AT_GROUP) = numbers(24, 28)  # in tables
-(AT_ORDER, AT_REQUEST, AT_BEHIND, AT_BANK_ROW, AT_ROW, AT_READY, AT_RING) = numbers(28, 35)  # in the words of a group
-FACTS = 35
+(CLOSE_FIRST, OVERTAKE, MODE_COMMAND, ENTRIES, BANKS) = numbers(18, 23)
+(AT_COMMAND, AT_ENTRY, AT_GROUP_OF, AT_GROUP) = numbers(23, 27)  # in tables
+(AT_ORDER, AT_REQUEST, AT_BEHIND, AT_BANK_ROW, AT_ROW, AT_READY, AT_RING) = numbers(27, 34)  # in the words of a group
+FACTS = 34
 
 FORWARDING = ("off", "same_address", "any")
 
@@ -47,7 +47,7 @@ fence was dropped; cycle of the last change; head and size of each queue."""
 
 (COMMAND, TARGET, ROW, COLUMN, LINE, FLAGS, ARRIVAL, REQUEST_FIELDS) = numbers(0, 8)
 
-IS_PIM, IS_READ, NOTIFIES, IS_MARK, IS_FENCE = (np.int64(1 << bit) for bit in range(5))
+IS_PIM, IS_READ, NOTIFIES, IS_MARK, IS_FENCE = (1 << bit for bit in range(5))
 """Flags of a request: not ordinary traffic; is answered; holds up the front end until answered; is consumed by the
 controller (SYNC, EOC); orders the PIM queue (barrier)."""
 
@@ -127,7 +127,7 @@ def build_controller(machine: dict[str, Any]) -> ControllerTables:
         words[key] = controller[percent]
     words[SLOTS], words[IN_ORDER] = controller["slots"], controller["pim_order"] == "in_order"
     words[PROTECT], words[CLOSE_FIRST] = controller["protect_row_hits"], controller["mixed_rows"] == "close"
-    words[OVERTAKE], words[MARKER] = controller["marks_overtake"], controller["end"] == "marker"
+    words[OVERTAKE] = controller["marks_overtake"]
 
     fields: list[int] = []
     for name, command in machine["command"].items():
@@ -172,9 +172,7 @@ def _groups(words: list[int], add: Any, machine: dict[str, Any], tree: Geometry)
                 bank
                 for bank in range(tree.banks)
                 if everything
-                or all(
-                    level in spread or tree.indices[bank][level] == position for level, position in enumerate(index)
-                )
+                or all(level in spread or tree.indices[bank][level] == position for level, position in enumerate(index))
             )
             group_of.append(found.setdefault(banks, len(found)))
     sets = list(found)
@@ -210,7 +208,9 @@ def _entries(words: list[int], add: Any, machine: dict[str, Any], number: dict[s
     for command, (name, description) in enumerate(machine["command"].items()):
         scope, echo = LEVELS.index(description["scope"]), machine["controller"]["echo"].get(name)
         for target, path in enumerate(tree.paths):
-            checks = [node * count + command for level, node in enumerate(path[: scope + 1]) if (level, command) in limited]
+            checks = [
+                node * count + command for level, node in enumerate(path[: scope + 1]) if (level, command) in limited
+            ]
             effects = {
                 node * count + after: cycles
                 for level, node in enumerate(path)
@@ -238,4 +238,8 @@ def _echoed(echo: dict[str, str], target: int, tree: Geometry) -> list[int]:
     for level, name in enumerate(LEVELS[1:], 1):
         source = echo.get(name, name)
         choices.append(range(tree.extents[level]) if source == "all" else (index[LEVELS.index(source)],))
-    return [tree.target(banks) for banks in product(*choices) if all(i < n for i, n in zip(banks, tree.extents[1:], strict=True))]
+    return [
+        tree.target(banks)
+        for banks in product(*choices)
+        if all(i < n for i, n in zip(banks, tree.extents[1:], strict=True))
+    ]

@@ -122,10 +122,10 @@ def _offer(tables, trace, pc, state, shared, now):
                 _split(tables, state, shared, group, before)
                 base = (shared[GROUPS] - 1) * words
         _push(tables, trace, pc, state, shared, base, now)
+    left = 0
     for group in range(shared[GROUPS]):
-        if state[group * words + c.LEFT] > 0:
-            return False
-    return True
+        left += state[group * words + c.LEFT]
+    return left == 0
 
 
 @inner
@@ -163,16 +163,8 @@ def _same(tables, state, a, b, now):
     for word in range(tables[c.AT_READY], tables[c.AT_RING]):
         if max(state[a + word], now) != max(state[b + word], now):
             return False
-    return all_equal(state, a + tables[c.AT_RING], b + tables[c.AT_RING], tables[c.WORDS] - tables[c.AT_RING])
-
-
-@inner
-def all_equal(state, a, b, count):
-    """Whether two stretches of words are the same."""
-    for word in range(count):
-        if state[a + word] != state[b + word]:
-            return False
-    return True
+    ring, end = tables[c.AT_RING], tables[c.WORDS]
+    return (state[a + ring : a + end] == state[b + ring : b + end]).all()
 
 
 @inner
@@ -219,8 +211,12 @@ def _front_end(tables, trace, pc, waits, left, state, shared, now):
 
 @entry
 def simulate(tables, trace, state, shared, log):
-    """Run a trace to its end: DONE with the cycles in `shared`, or STUCK, or OVERFLOW."""
+    """Run a trace to its end: DONE with the cycles in `shared`, or STUCK, or OVERFLOW.
+
+    The end is the answer to the last instruction if that is a mark, otherwise when all queues are empty.
+    """
     words, end = tables[c.WORDS], trace.shape[0]
+    marked = end > 0 and trace[end - 1, I_FLAGS] & c.IS_MARK != 0
     pc, waits, left = 0, False, False
     wake = c.FOREVER if end == 0 else 1
     while True:
@@ -233,7 +229,7 @@ def simulate(tables, trace, state, shared, log):
             if waits and shared[OUTSTANDING] == 0:
                 waits = False
                 pc += 1
-                if pc >= end and tables[c.MARKER]:
+                if pc >= end and marked:
                     break
                 if shared[GROUPS] > 1:
                     _merge(tables, state, shared, now)
@@ -252,7 +248,7 @@ def simulate(tables, trace, state, shared, log):
         return OVERFLOW
     if pc < end or waits:
         return STUCK
-    shared[CYCLES] = shared[FINISH] if tables[c.MARKER] else _last(tables, state, shared)
+    shared[CYCLES] = shared[FINISH] if marked else _last(tables, state, shared)
     return DONE
 
 

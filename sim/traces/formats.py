@@ -9,6 +9,7 @@ from ..timing.controller_tables import ControllerTables
 from . import aim, attacc
 from .text import Source, TraceError
 
+MAX_CHANNELS = 62  # a set of channels is a 64-bit word
 FORMATS = {"aim": aim.parse, "attacc": attacc.parse, "loadstore": attacc.parse_load_store}
 
 
@@ -25,5 +26,8 @@ def parse_trace(
     text: str, format: str, machine: dict[str, Any], tables: ControllerTables, name: str = "trace"
 ) -> np.ndarray:
     """The instructions of a trace."""
+    channels = machine["memory"]["channels"]
+    if channels > MAX_CHANNELS:
+        raise TraceError(f"{name}:1: the machine has {channels} channels, traces run on at most {MAX_CHANNELS}")
     source = Source(name, text, tables, machine["memory"], machine["controller"]["address"])
     return FORMATS[format](source)

@@ -9,8 +9,6 @@ from ..timing import controller_tables as c
 from ..timing.controller import COUNTS, CYCLES, GROUPS, LOG_SIZE
 from ..timing.front_end import DONE, simulate
 
-MAX_CHANNELS = 62  # a set of channels is a 64-bit word
-
 
 @dataclass(frozen=True)
 class TraceResult:
@@ -31,8 +29,6 @@ def run_trace(tables: c.ControllerTables, trace: np.ndarray, channels: int, log:
 
 
 def _run(tables: c.ControllerTables, trace: np.ndarray, channels: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    if channels > MAX_CHANNELS:
-        raise SimulationError(f"the machine has {channels} channels, traces run on at most {MAX_CHANNELS}")
     state = np.zeros((channels, len(tables.group)), np.int64)
     state[0] = tables.group
     state[0, [c.CHANNEL_MASK, c.CHANNEL_COUNT]] = (1 << channels) - 1, channels

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from ..functional.errors import SimulationError
 from ..timing.controller_tables import ControllerTables
 from ..timing.front_end import INSTRUCTION_FIELDS
 
 
-class TraceError(ValueError):
+class TraceError(SimulationError):
     """A trace that cannot be run; the message is `file:line: what is wrong`."""
 
 
@@ -18,12 +19,13 @@ class Source:
 
     def __init__(self, name: str, text: str, tables: ControllerTables, memory: dict[str, Any], address: list[str]):
         self.name, self.text, self.tables, self.memory, self.address = name, text, tables, memory, address
-        self.number = 0  # of the current line
+        self.number = 1  # of the current line
         self._commands = {name: number for number, name in enumerate(tables.commands)}
 
     def lines(self, separators: str = "") -> Iterator[list[str]]:
         """The words of every line that is neither empty nor a comment."""
-        for self.number, line in enumerate(self.text.splitlines(), 1):
+        for number, line in enumerate(self.text.splitlines(), 1):
+            self.number = number
             for separator in separators:
                 line = line.replace(separator, " ")
             words = line.split()
