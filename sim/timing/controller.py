@@ -66,6 +66,13 @@ def remove(tables, state, base, queue, position):
 
 
 @inner
+def alike(state, a, b):
+    """Whether two requests want the same of the same banks."""
+    same = state[a + c.COMMAND] == state[b + c.COMMAND] and state[a + c.TARGET] == state[b + c.TARGET]
+    return same and state[a + c.ROW] == state[b + c.ROW] and state[a + c.FLAGS] == state[b + c.FLAGS]
+
+
+@inner
 def _row_of(tables, state, base, group):
     """The row that all banks of a row group have open, CLOSED or MIXED."""
     place = base + tables[c.AT_ROW] + group
@@ -256,14 +263,20 @@ def first_ready(tables, state, base, queue, now):
     """The oldest request whose next command is legal, else the oldest; behind a fence only row commands are. Position."""
     best, arrival = -1, c.FOREVER
     fenced = False
+    before = -1
     for position in range(size_of(state, base, queue)):
         request = request_at(tables, state, base, queue, position)
+        if before >= 0 and alike(state, before, request):
+            continue
+        before = -1
         if state[request + c.FLAGS] & c.IS_FENCE:
             if position == 0:
                 return position
             fenced = True
             continue
         command = next_command(tables, state, base, request)
+        if queue != c.ACTIVE and position > 0:
+            before = request  # if it is passed over, so are those like it that follow
         if fenced and not (field(tables, command, c.OPENS) or field(tables, command, c.CLOSES)):
             continue
         if state[request + c.ARRIVAL] >= arrival:

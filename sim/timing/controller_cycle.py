@@ -8,6 +8,7 @@ from .controller import (
     HELD,
     READY,
     WAITING,
+    alike,
     answer,
     append,
     drains_writes,
@@ -146,13 +147,16 @@ def _next_event(tables, state, base, now, busy):
             count = 1
         if count > 0 and busy and queue >= c.READS:
             return now + 1  # the choice between reads and writes is made every cycle
-        fenced = False
+        fenced, before = False, -1
         for position in range(count):
             request = request_at(tables, state, base, queue, position)
+            if before >= 0 and alike(state, before, request):
+                continue
+            before = request
             if state[request + c.FLAGS] & (c.IS_MARK | c.IS_FENCE):
                 if position == 0:
                     return now + 1
-                fenced = True
+                fenced, before = True, -1
                 continue
             command = next_command(tables, state, base, request)
             if fenced and not (field(tables, command, c.OPENS) or field(tables, command, c.CLOSES)):

@@ -80,7 +80,8 @@ def _push(tables, trace, pc, state, shared, base, now):
     """Give a group what is left of an instruction for it, until a queue refuses."""
     queue, flags = trace[pc, I_QUEUE], trace[pc, I_FLAGS]
     left = state[base + c.LEFT]
-    state[base + c.NEXT] = min(state[base + c.NEXT], now)
+    if queue != c.PIM or not tables[c.IN_ORDER] or size_of(state, base, queue) == 0:
+        state[base + c.NEXT] = min(state[base + c.NEXT], now)
     while left > 0 and _admits(tables, state, base, queue):
         column = trace[pc, I_COLUMN] + trace[pc, I_COUNT] - left
         if _forwards(tables, trace, pc, state, base, column):
