@@ -6,8 +6,9 @@ begin in `state`; `shared` is what all channels have in common.
 
 from ..functional.jit import inner
 from . import controller_tables as c
+from .tables import NONE, numbers
 
-CLOSED, MIXED, UNKNOWN = -1, -2, -3  # what a row group holds besides a row
+(UNKNOWN, MIXED, CLOSED) = numbers(-3, 0)  # what a row group holds besides a row
 READY, WAITING, HELD = 1, 0, -1  # outcome of a choice; HELD: a refresh waits and lets nothing before it
 
 (CYCLES, OUTSTANDING, FINISH, CHANGED, LOG_SIZE, FULL, GROUPS, COUNTS) = range(8)
@@ -261,14 +262,13 @@ def _hit_waits(tables, state, base, queue, target):
 @inner
 def first_ready(tables, state, base, queue, now):
     """The oldest request whose next command is legal, else the oldest; behind a fence only row commands are. Position."""
-    best, arrival = -1, c.FOREVER
+    best, arrival, before = NONE, c.FOREVER, NONE
     fenced = False
-    before = -1
     for position in range(size_of(state, base, queue)):
         request = request_at(tables, state, base, queue, position)
         if before >= 0 and alike(state, before, request):
             continue
-        before = -1
+        before = NONE
         if state[request + c.FLAGS] & c.IS_FENCE:
             if position == 0:
                 return position

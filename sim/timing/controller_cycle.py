@@ -24,6 +24,7 @@ from .controller import (
     size_of,
     target_of,
 )
+from .tables import NONE, ZERO
 
 
 @inner
@@ -47,31 +48,31 @@ def _choose(tables, state, shared, base, now, second, first):
         if _legal(tables, state, base, request, command, now) and (not second or _fits(tables, first, command)):
             return READY, c.ACTIVE, position, command
     if size_of(state, base, c.PRIORITY) > 0:
-        request = request_at(tables, state, base, c.PRIORITY, 0)
+        request = request_at(tables, state, base, c.PRIORITY, ZERO)
         command = next_command(tables, state, base, request)
         if not second or _fits(tables, first, command):
             ready = _legal(tables, state, base, request, command, now)
-            return READY if ready else HELD, c.PRIORITY, 0, command
+            return READY if ready else HELD, c.PRIORITY, ZERO, command
     if size_of(state, base, c.PIM) > 0:
-        request = request_at(tables, state, base, c.PIM, 0)
+        request = request_at(tables, state, base, c.PIM, ZERO)
         if state[request + c.FLAGS] & c.IS_FENCE:
-            _give_up(tables, state, shared, base, c.PIM, 0, now)
+            _give_up(tables, state, shared, base, c.PIM, ZERO, now)
             state[base + c.DROPPED] = 1
     if size_of(state, base, c.PIM) > 0:
-        position = 0 if tables[c.IN_ORDER] else first_ready(tables, state, base, c.PIM, now)
+        position = ZERO if tables[c.IN_ORDER] else first_ready(tables, state, base, c.PIM, now)
         request = request_at(tables, state, base, c.PIM, position)
         if state[request + c.FLAGS] & (c.IS_MARK | c.IS_FENCE):
             if not second:
-                return READY, c.PIM, position, -1
+                return READY, c.PIM, position, NONE
         else:
             command = next_command(tables, state, base, request)
             if _legal(tables, state, base, request, command, now) and (not second or _fits(tables, first, command)):
                 return READY, c.PIM, position, command
         if tables[c.EXCLUSIVE]:
-            return WAITING, c.PIM, position, -1
+            return WAITING, c.PIM, position, NONE
     queue = drains_writes(tables, state, base)
     if size_of(state, base, queue) == 0:
-        return WAITING, queue, 0, -1
+        return WAITING, queue, ZERO, NONE
     position = first_ready(tables, state, base, queue, now)
     request = request_at(tables, state, base, queue, position)
     command = next_command(tables, state, base, request)
@@ -147,7 +148,7 @@ def _next_event(tables, state, base, now, busy):
             count = 1
         if count > 0 and busy and queue >= c.READS:
             return now + 1  # the choice between reads and writes is made every cycle
-        fenced, before = False, -1
+        fenced, before = False, NONE
         for position in range(count):
             request = request_at(tables, state, base, queue, position)
             if before >= 0 and alike(state, before, request):
@@ -156,7 +157,7 @@ def _next_event(tables, state, base, now, busy):
             if state[request + c.FLAGS] & (c.IS_MARK | c.IS_FENCE):
                 if position == 0:
                     return now + 1
-                fenced, before = True, -1
+                fenced, before = True, NONE
                 continue
             command = next_command(tables, state, base, request)
             if fenced and not (field(tables, command, c.OPENS) or field(tables, command, c.CLOSES)):
@@ -175,7 +176,7 @@ def tick(tables, state, shared, log, base, now):
     state[base + c.DROPPED] = 0
     serve_mark(tables, state, shared, base, now)
     refresh(tables, state, shared, base, now)
-    busy, first = False, -1
+    busy, first = False, NONE
     for slot in range(tables[c.SLOTS]):
         outcome, queue, position, command = _choose(tables, state, shared, base, now, slot > 0, first)
         if outcome == READY and command >= 0:

@@ -8,6 +8,7 @@ from ..functional.jit import entry, inner
 from . import controller_tables as c
 from .controller import CHANGED, CYCLES, FINISH, FULL, GROUPS, OUTSTANDING, answer, append, request_at, size_of
 from .controller_cycle import tick
+from .tables import ZERO
 
 INSTRUCTION_FIELDS = ("command", "channels", "target", "row", "count", "column", "line", "flags", "queue")
 (I_COMMAND, I_CHANNELS, I_TARGET, I_ROW, I_COUNT, I_COLUMN, I_LINE, I_FLAGS, I_QUEUE) = range(len(INSTRUCTION_FIELDS))
@@ -158,14 +159,14 @@ def _same(tables, state, a, b, now):
     for word in (c.SERVED, c.WRITTEN):
         if max(state[a + word], now - 1) != max(state[b + word], now - 1):
             return False
-    for word in range(tables[c.AT_BANK_ROW], tables[c.AT_BANK_ROW] + tables[c.BANKS]):
-        if state[a + word] != state[b + word]:
-            return False
+    different = 0
+    for word in range(tables[c.BANKS]):
+        different += state[a + tables[c.AT_BANK_ROW] + word] != state[b + tables[c.AT_BANK_ROW] + word]
     for word in range(tables[c.AT_READY], tables[c.AT_RING]):
-        if max(state[a + word], now) != max(state[b + word], now):
-            return False
-    ring, end = tables[c.AT_RING], tables[c.WORDS]
-    return (state[a + ring : a + end] == state[b + ring : b + end]).all()
+        different += max(state[a + word], now) != max(state[b + word], now)
+    for word in range(tables[c.AT_RING], tables[c.WORDS]):
+        different += state[a + word] != state[b + word]
+    return different == 0
 
 
 @inner
@@ -218,7 +219,7 @@ def simulate(tables, trace, state, shared, log):
     """
     words, end = tables[c.WORDS], trace.shape[0]
     marked = end > 0 and trace[end - 1, I_FLAGS] & c.IS_MARK != 0
-    pc, waits, left = 0, False, False
+    pc, waits, left = ZERO, end < 0, end < 0
     wake = c.FOREVER if end == 0 else 1
     while True:
         now = wake
