@@ -62,7 +62,7 @@ def resolve_cycles(raw: dict[str, Any]) -> list[Mistake]:
 
 def cross_checks(raw: dict[str, Any]) -> list[Mistake]:
     """Mistakes between keys; keys of the wrong type are skipped, the schema reports them."""
-    return [*_npu(raw), *_memory(raw), *_commands(raw), *_pim(raw), *_energy(raw)]
+    return [*_npu(raw), *_memory(raw), *_commands(raw), *_pim(raw), *_controller(raw), *_energy(raw)]
 
 
 def _npu(raw: dict[str, Any]) -> list[Mistake]:
@@ -154,6 +154,34 @@ def _pim(raw: dict[str, Any]) -> list[Mistake]:
     if isinstance(mode, str) and mode and mode not in commands:
         mistakes.append((("pim", "mode_command"), f"{mode!r} is not a [command] of the machine"))
     return mistakes
+
+
+def _controller(raw: dict[str, Any]) -> list[Mistake]:
+    commands, controller = _table(raw, "command"), _table(raw, "controller")
+    named = [
+        *(
+            (("command", name, key), entry.get(key))
+            for name, entry in commands.items()
+            for key in ("activate", "precharge")
+            if isinstance(entry, dict)
+        ),
+        *((("controller", key), name) for key in ("row_bus", "column_bus") for name in _names(controller.get(key))),
+        *((("controller", "echo", name), name) for name in _table(controller, "echo")),
+    ]
+    mistakes: list[Mistake] = [
+        (location, f"{name!r} is not a [command] of the machine")
+        for location, name in named
+        if isinstance(name, str) and name and name not in commands
+    ]
+    address = controller.get("address")
+    fields = sorted([*LEVELS, "row", "column"])
+    if isinstance(address, list) and sorted(map(str, address)) != fields:
+        mistakes.append((("controller", "address"), f"found {address}, expected each of {', '.join(fields)} once"))
+    return mistakes
+
+
+def _names(value: Any) -> list[str]:
+    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
 
 
 def _energy(raw: dict[str, Any]) -> list[Mistake]:

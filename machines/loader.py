@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +27,48 @@ def known_machines() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.toml") if not path.stem.startswith(PART))
 
 
-def load_machine(name_or_path: str | Path) -> Machine:
-    """The machine of this name, or of the TOML file at this path."""
+def load_machine(name_or_path: str | Path, settings: Mapping[str, str] | None = None) -> Machine:
+    """The machine of this name, or of the TOML file at this path, with keys such as `timing.nRP` set to other values.
+
+    `preset` takes the timing of that name, `refresh` = off or on sets `memory.refresh_interval_cycles` to 0 or nREFI.
+    """
     files: list[_File] = []
     path = _find(str(name_or_path), Path.cwd())
     raw = _read(path, files, ())
+    for key, value in (settings or {}).items():
+        _set(raw, key, value)
     return _validate(raw, files)
+
+
+def _set(raw: dict[str, Any], key: str, value: str) -> None:
+    if key == "preset":
+        presets = raw.get("timing_preset", {})
+        if value not in presets:
+            known = ", ".join(presets) or "none"
+            raise MachineFileError(f"setting preset: found {value!r}, expected one of the machine's presets: {known}")
+        raw["timing"] = {**raw["timing"], **presets[value]}
+        return
+    if key == "refresh":
+        if value not in ("on", "off"):
+            raise MachineFileError(f"setting refresh: found {value!r}, expected on or off")
+        interval = raw["memory"].get("refresh_interval_cycles")
+        if value == "on" and not interval and "nREFI" not in raw.get("timing", {}):
+            raise MachineFileError("setting refresh: the machine has no nREFI in [timing]")
+        key, value = "memory.refresh_interval_cycles", "0" if value == "off" else str(interval or "nREFI")
+    *tables, name = key.split(".")
+    table: Any = raw
+    for part in tables:
+        table = table.get(part) if isinstance(table, dict) else None
+    if not isinstance(table, dict) or isinstance(table.get(name), dict) or not tables:
+        raise MachineFileError(
+            f"setting {key}: not a key of the machine, expected preset, refresh or one like timing.nRP"
+        )
+    if name not in table and tables[0] in ("timing", "command", "npu", "memory"):
+        raise MachineFileError(f"setting {key}: the machine has no such key")
+    try:
+        table[name] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[name] = value
 
 
 class _File:

@@ -102,6 +102,10 @@ class Command(Section):
 
     `latency_cycles` is from issue to the end of its data or effect, `data_cycles` its share of the external data bus.
     A command whose `register_mode` differs from the channel's is preceded by the machine's `mode_command`.
+    `spread` lists the levels over which it works on every node besides the one that it names, so that its row is that of
+    several banks; a command of scope channel works on all banks anyway. `activate` and `precharge` are the commands that
+    open its row and close another one; with `precharge` alone its banks must be closed. `label` is its name in traces,
+    logs and counts.
     """
 
     scope: Level
@@ -110,6 +114,10 @@ class Command(Section):
     latency_cycles: Count = 1
     data_cycles: Count = 0
     register_mode: bool = False
+    spread: list[Level] = []
+    activate: str = ""
+    precharge: str = ""
+    label: str = ""
 
 
 class Constraint(Section):
@@ -155,6 +163,52 @@ class Pim(Section):
     instruction: dict[str, Instruction]
 
 
+class Controller(Section):
+    """How a memory controller takes requests and chooses commands; the defaults are those of a sound FR-FCFS controller.
+
+    Front end: `instructions_per_cycle` lines of a trace are taken in a cycle (0: as many as the queues accept); with
+    `strict_order` a refused request holds up all later ones, otherwise only those of its channel. `address` cuts a linear
+    address, most significant field first.
+
+    Queues: ordinary reads, ordinary writes and PIM requests have `queue_entries` each; with `exclusive`, PIM and ordinary
+    requests refuse each other. A read may be answered by a waiting write of the `same_address` (or, a defect, `any`).
+    Writes are drained from `write_high_percent` of their queue on, down to `write_low_percent`.
+
+    Choice: with two `slots`, a cycle takes a second command if one is of `row_bus` and the other of `column_bus`. PIM
+    requests go `in_order` or the oldest `first_ready`; `protect_row_hits` keeps a command from closing a row that a
+    waiting MAC hits. `mixed_rows` says what a command of several banks does first if some are closed and others have
+    another row open. `marks_overtake` (a defect) lets SYNC, EOC and PIM requests pass ordinary requests whose row was
+    opened. `echo` names, for commands of one bank, further banks whose bank-level rules they trigger: for each level the
+    level of the command's address that gives the index, or `all`.
+    """
+
+    trace_format: Literal["aim", "attacc", "loadstore"] = "loadstore"
+    instructions_per_cycle: Count = 1
+    strict_order: bool = True
+    address: list[Literal["channel", "pseudo_channel", "rank", "bank_group", "bank", "row", "column"]] = [
+        "row",
+        "bank",
+        "bank_group",
+        "rank",
+        "pseudo_channel",
+        "column",
+        "channel",
+    ]
+    queue_entries: Annotated[int, Field(gt=0, le=512)] = 32
+    exclusive: bool = False
+    forward_reads: Literal["off", "same_address", "any"] = "same_address"
+    write_high_percent: Annotated[int, Field(ge=0, le=100)] = 80
+    write_low_percent: Annotated[int, Field(ge=0, le=100)] = 20
+    slots: Literal[1, 2] = 1
+    row_bus: list[str] = []
+    column_bus: list[str] = []
+    pim_order: Literal["in_order", "first_ready"] = "in_order"
+    protect_row_hits: bool = False
+    mixed_rows: Literal["close", "first"] = "close"
+    marks_overtake: bool = False
+    echo: dict[str, dict[Level, Level | Literal["all"]]] = {}
+
+
 class Energy(Section):
     """Energy per command, per event and per time. Published values that disagree give a range around `pj`."""
 
@@ -179,17 +233,22 @@ class Link(Section):
 
 
 class Machine(Section):
-    """A resolved machine: what `load_machine` returns and what an image carries as a plain dictionary."""
+    """A resolved machine: what `load_machine` returns and what an image carries as a plain dictionary.
+
+    `timing_preset` holds named sets of other values for `timing`.
+    """
 
     name: str
     extends: list[str] | str = []
     description: str = ""
     npu: Npu
     memory: Memory
-    timing: dict[str, int] = {}
+    timing: dict[str, Count] = {}
+    timing_preset: dict[str, dict[str, Count]] = {}
     command: dict[str, Command]
     constraint: list[Constraint]
     pim: Pim
+    controller: Controller = Controller()
     energy: Energy = Energy()
     link: Link | None = None
 

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from .commands import compile, doctor, import_model, machines, run
+from .commands import compile, doctor, import_model, machines, run, sim
 from .errors import BROKEN_PIPE, FAILED, INTERNAL, INTERRUPTED, OK, USAGE, UsageError, user_message, write_reproducer
 
 COMMANDS = {
     "run": run,
     "compile": compile,
     "import": import_model,
+    "sim": sim,
     "machines": machines,
     "doctor": doctor,
 }
@@ -25,6 +26,7 @@ _EPILOG = """examples:
   pimlir run smollm2 --prompt "The capital of France is" --tokens 8
   pimlir run gpt3-7b --timing-only --prompt-length 1023 --tokens 1 --no-prefill
   pimlir compile smollm2 --machine aim --dump-stages-to stages
+  pimlir sim --trace attention.trace --machine attacc-bank --set refresh=off
   pimlir machines neupims
 
 exit codes: 0 ok, 1 bad input or failed check, 2 usage, 70 internal error

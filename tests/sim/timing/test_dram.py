@@ -22,13 +22,17 @@ def chosen_rules():
 def test_ready_when_the_rule_allows_and_not_a_cycle_earlier(engine, name, level, preceding, following, cycles):
     memory = engine(name)
     commands = memory.machine["command"]
-    if LEVELS.index(level) > min(LEVELS.index(commands[each]["scope"]) for each in (preceding, following)):
+    reach = min(LEVELS.index(commands[each]["scope"]) for each in (preceding, following))
+    if LEVELS.index(level) > reach:
         pytest.skip("a command of the rule names no node of its level")
     memory.issue(preceding, at=1000)
     strictest = max(
         rule["cycles"]
         for rule in memory.machine["constraint"]
-        if preceding in rule["preceding"] and following in rule["following"] and rule["window"] == 1
+        if preceding in rule["preceding"]
+        and following in rule["following"]
+        and rule["window"] == 1
+        and LEVELS.index(rule["level"]) <= reach
     )
     assert memory.earliest(following) >= 1000 + cycles
     assert memory.earliest(following) == 1000 + strictest

@@ -97,7 +97,7 @@ def test_vector_cost_is_elements_over_lanes_times_the_cost_of_the_function(run):
     assert run("tiny", text.format(function="rsqrt")) == 256 * 8 + 8
 
 
-@pytest.mark.parametrize(("machine", "least"), [("neupims", 0.85), ("attacc", 0.8), ("aim", 0.95), ("tiny", 0.85)])
+@pytest.mark.parametrize(("machine", "least"), [("neupims", 0.85), ("attacc", 0.8), ("aim", 0.9), ("tiny", 0.85)])
 @pytest.mark.parametrize("op", ["load", "store"])
 def test_linear_transfers_run_near_the_peak_and_never_above(model, machine, least, op):
     timing = model(machine, STREAM.format(op=op))

@@ -1,0 +1,245 @@
+"""A machine's memory controller as one flat int64 array that never changes, and the words of a group of channels.
+
+`tables` starts with the facts numbered below; those called AT_ are offsets, in `tables` or in the words of a group. A
+group is a set of channels whose requests were the same so far, so that one of them stands for all.
+"""
+
+from collections.abc import Iterable
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .tables import LEVELS, NEVER, numbers
+
+FOREVER = np.int64(1 << 60)
+BEHIND_ENTRIES = 1024  # answers that may wait behind a mark, more than all queues hold
+
+(ACTIVE, PRIORITY, PIM, READS, WRITES, QUEUES) = numbers(0, 6)
+"""Queues of a channel: requests whose row was opened for them, refreshes, PIM requests, ordinary reads and writes."""
+
+(COMMANDS, TARGETS, GROUPS, CAPACITY, WORDS, REFRESH_NODES, REFRESH_INTERVAL, REFRESH_TARGET, REF) = numbers(0, 9)
+(WIDTH, STRICT, EXCLUSIVE, FORWARD, WRITE_HIGH, WRITE_LOW, SLOTS, IN_ORDER, PROTECT) = numbers(9, 18)
+(CLOSE_FIRST, OVERTAKE, MODE_COMMAND, ENTRIES, BANKS) = numbers(18, 23)
+(AT_COMMAND, AT_ENTRY, AT_GROUP_OF, AT_GROUP) = numbers(23, 27)  # in tables
+(AT_ORDER, AT_REQUEST, AT_BEHIND, AT_BANK_ROW, AT_ROW, AT_READY, AT_RING) = numbers(27, 34)  # in the words of a group
+FACTS = 34
+
+FORWARDING = ("off", "same_address", "any")
+
+(BUS, OPENS, CLOSES, HITS, LATENCY, REGISTER, ACTIVATE, PRECHARGE, ONE_BANK, COMMAND_FIELDS) = numbers(0, 10)
+"""Fields of a command. `BUS` 0 none, 1 row, 2 column; `HITS`: it needs a row and is a row hit when it is next;
+`ACTIVATE`, `PRECHARGE`: commands that prepare it, or -1; `ONE_BANK`: it names one bank."""
+
+(CHECKS, EFFECTS, LIMITS, COUNTED, ENTRY_FIELDS) = numbers(0, 5)
+"""As in `tables`, but for every command and target, a target being any node: banks first, then the other levels."""
+
+(MEMBERS, CONTAINED, OVERLAPPING, GROUP_FIELDS) = numbers(0, 4)
+"""Fields of a row group, a set of banks that some command works on: its banks, and groups inside and across it."""
+
+(CHANNEL_MASK, CHANNEL_COUNT, NEXT, REGISTER_MODE, WRITE_MODE, SERVED, WRITTEN, MARK_FROM, BEHIND) = numbers(0, 9)
+(DUE, LEFT, DROPPED, LAST, QUEUE) = numbers(9, 14)
+GROUP_WORDS = 14 + 2 * int(QUEUES)
+"""First words of a group of channels: which they are, how many, their next event; whether in register mode, whether
+draining writes; when the last answer is served and the last write done; from when a waiting mark may be served (-1: none)
+and how many answers wait behind it; next refresh; requests of the instruction at the front that were refused; whether a
+fence was dropped; cycle of the last change; head and size of each queue."""
+
+(COMMAND, TARGET, ROW, COLUMN, LINE, FLAGS, ARRIVAL, REQUEST_FIELDS) = numbers(0, 8)
+
+IS_PIM, IS_READ, NOTIFIES, IS_MARK, IS_FENCE = (1 << bit for bit in range(5))
+"""Flags of a request: not ordinary traffic; is answered; holds up the front end until answered; is consumed by the
+controller (SYNC, EOC); orders the PIM queue (barrier)."""
+
+LOG_FIELDS = ("cycle", "command", "channels", "target", "row", "column", "line")
+
+
+class Geometry(NamedTuple):
+    """Numbers of the nodes of a channel: banks come first, in the order of their indices; then channel, ... bank groups."""
+
+    extents: tuple[int, ...]  # of each level
+    first: tuple[int, ...]  # target number of the first node of each level
+    paths: list[tuple[int, ...]]  # [target] targets from the channel down to this one
+    indices: list[tuple[int, ...]]  # [target] index at each level from the channel down
+
+    @property
+    def banks(self) -> int:
+        return int(np.prod(self.extents))
+
+    def target(self, indices: Iterable[int]) -> int:
+        """The node with these indices, one for each level from pseudo-channel on; fewer name a higher node."""
+        level = position = 0
+        for level, index in enumerate(indices, 1):
+            position = position * self.extents[level] + index
+        return self.first[level] + position
+
+
+def geometry(memory: dict[str, Any]) -> Geometry:
+    """The tree of a channel."""
+    counts = ("pseudo_channels", "ranks", "bank_groups", "banks_per_group")
+    extents = (1, *(memory[key] for key in counts))
+    sizes = np.cumprod(extents).tolist()
+    first = [int(sizes[-1] + sum(sizes[:level])) for level in range(len(LEVELS) - 1)] + [0]
+    paths: list[tuple[int, ...]] = [()] * (sum(sizes))
+    indices: list[tuple[int, ...]] = [()] * (sum(sizes))
+    for level in range(len(LEVELS)):
+        for position, index in enumerate(product(*(range(extent) for extent in extents[: level + 1]))):
+            above = paths[first[level - 1] + position // extents[level]] if level else ()
+            paths[first[level] + position] = (*above, first[level] + position)
+            indices[first[level] + position] = index
+    return Geometry(extents, tuple(first), paths, indices)
+
+
+class ControllerTables(NamedTuple):
+    """The array for the kernel and what is needed to talk about it."""
+
+    words: np.ndarray
+    group: np.ndarray  # initial words of a group of channels
+    geometry: Geometry
+    commands: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+def build_controller(machine: dict[str, Any]) -> ControllerTables:
+    """Tables of the `memory`, `command`, `constraint` and `controller` sections of a machine."""
+    memory, controller, pim = machine["memory"], machine["controller"], machine["pim"]
+    names = tuple(machine["command"])
+    number = {name: index for index, name in enumerate(names)} | {"": -1}
+    tree = geometry(memory)
+    interval, scope = memory["refresh_interval_cycles"], LEVELS.index(memory["refresh_scope"])
+    nodes = int(np.prod(tree.extents[: scope + 1]))
+    capacity = max(controller["queue_entries"], 4 * nodes)
+
+    words: list[int] = [0] * FACTS
+
+    def add(values: Iterable[int]) -> int:
+        begin = len(words)
+        words.extend(int(value) for value in values)
+        return begin
+
+    words[COMMANDS], words[TARGETS] = len(names), len(tree.paths)
+    words[CAPACITY], words[ENTRIES], words[BANKS] = capacity, controller["queue_entries"], tree.banks
+    words[REFRESH_NODES], words[REFRESH_INTERVAL], words[REFRESH_TARGET] = nodes, interval, tree.first[scope]
+    words[REF], words[MODE_COMMAND] = number.get("ref", -1), number[pim.get("mode_command", "")]
+    words[WIDTH], words[STRICT] = controller["instructions_per_cycle"], controller["strict_order"]
+    words[EXCLUSIVE], words[FORWARD] = controller["exclusive"], FORWARDING.index(controller["forward_reads"])
+    for key, percent in ((WRITE_HIGH, "write_high_percent"), (WRITE_LOW, "write_low_percent")):
+        words[key] = controller[percent]
+    words[SLOTS], words[IN_ORDER] = controller["slots"], controller["pim_order"] == "in_order"
+    words[PROTECT], words[CLOSE_FIRST] = controller["protect_row_hits"], controller["mixed_rows"] == "close"
+    words[OVERTAKE] = controller["marks_overtake"]
+
+    fields: list[int] = []
+    for name, command in machine["command"].items():
+        bus = 1 if name in controller["row_bus"] else 2 if name in controller["column_bus"] else 0
+        action, opens_with, closes_with = command["action"], command["activate"], command["precharge"]
+        closes = action in ("precharge", "column_precharge")
+        fields += [bus, action == "activate", closes, bool(opens_with), command["latency_cycles"]]
+        fields += [command["register_mode"], number[opens_with], number[closes_with], command["scope"] == "bank"]
+    words[AT_COMMAND] = add(fields)
+    _groups(words, add, machine, tree)
+    rings = _entries(words, add, machine, number, tree)
+
+    places = {
+        AT_ORDER: list(range(capacity)) * int(QUEUES),
+        AT_REQUEST: [0] * (QUEUES * capacity * REQUEST_FIELDS),
+        AT_BEHIND: [0] * BEHIND_ENTRIES,
+        AT_BANK_ROW: [-1] * tree.banks,
+        AT_ROW: [-1] * words[GROUPS],
+        AT_READY: [0] * (len(tree.paths) * len(names)),
+        AT_RING: rings,
+    }
+    group = [0] * GROUP_WORDS
+    group[NEXT], group[MARK_FROM] = 1, -1
+    group[DUE] = interval if interval else int(FOREVER)
+    for region, values in places.items():
+        words[region] = len(group)
+        group += values
+    words[WORDS] = len(group)
+    labels = tuple(command["label"] or name.upper() for name, command in machine["command"].items())
+    return ControllerTables(np.array(words, np.int64), np.array(group, np.int64), tree, names, labels)
+
+
+def _groups(words: list[int], add: Any, machine: dict[str, Any], tree: Geometry) -> None:
+    """Add the row groups, and which of them every command works on at every target."""
+    found: dict[frozenset[int], int] = {frozenset({bank}): bank for bank in range(tree.banks)}
+    group_of: list[int] = []
+    for command in machine["command"].values():
+        everything = command["scope"] == "channel"
+        spread = {LEVELS.index(level) for level in command["spread"]}
+        for index in tree.indices:
+            banks = frozenset(
+                bank
+                for bank in range(tree.banks)
+                if everything
+                or all(level in spread or tree.indices[bank][level] == position for level, position in enumerate(index))
+            )
+            group_of.append(found.setdefault(banks, len(found)))
+    sets = list(found)
+    words[GROUPS], words[AT_GROUP_OF] = len(sets), add(group_of)
+    table = words[AT_GROUP] = add([0] * (len(sets) * int(GROUP_FIELDS) + 1))
+    for group, banks in enumerate(sets):
+        inside = [other for other, members in enumerate(sets) if members <= banks]
+        across = [other for other, members in enumerate(sets) if members & banks and not members <= banks]
+        for field, values in ((MEMBERS, sorted(banks)), (CONTAINED, inside), (OVERLAPPING, across)):
+            words[table + group * GROUP_FIELDS + field] = add(values)
+    words[table + len(sets) * GROUP_FIELDS] = len(words)
+
+
+def _entries(words: list[int], add: Any, machine: dict[str, Any], number: dict[str, int], tree: Geometry) -> list[int]:
+    """Add checks and effects of every command at every target; the rings of the counting rules."""
+    count = len(machine["command"])
+    rules: dict[tuple[int, int], dict[int, int]] = {}  # (preceding, level) -> {following: cycles}
+    windows: list[tuple[int, set[int], set[int], int, int, int]] = []
+    rings: list[int] = []
+    for rule in machine["constraint"]:
+        level, cycles, size = LEVELS.index(rule["level"]), rule["cycles"], rule["window"]
+        before, after = ({number[name] for name in rule[key]} for key in ("preceding", "following"))
+        if size > 1:
+            windows.append((level, before, after, cycles, size, len(rings)))
+            rings += [0, *[NEVER] * size] * len(tree.paths)
+        elif cycles > 0:
+            for first, second in product(before, after):
+                pairs = rules.setdefault((first, level), {})
+                pairs[second] = max(cycles, pairs.get(second, 0))
+    limited = {(level, command) for (_, level), pairs in rules.items() for command in pairs}
+
+    table = words[AT_ENTRY] = add([0] * (count * len(tree.paths) * int(ENTRY_FIELDS) + 1))
+    for command, (name, description) in enumerate(machine["command"].items()):
+        scope, echo = LEVELS.index(description["scope"]), machine["controller"]["echo"].get(name)
+        for target, path in enumerate(tree.paths):
+            checks = [
+                node * count + command for level, node in enumerate(path[: scope + 1]) if (level, command) in limited
+            ]
+            effects = {
+                node * count + after: cycles
+                for level, node in enumerate(path)
+                for after, cycles in rules.get((command, level), {}).items()
+            }
+            for bank in _echoed(echo, target, tree) if echo else ():
+                for after, cycles in rules.get((command, len(LEVELS) - 1), {}).items():
+                    effects[bank * count + after] = cycles
+            near = [(w, w[5] + path[w[0]] * (1 + w[4])) for w in windows if w[0] < len(path)]
+            limits = [(ring, w[3]) for w, ring in near if command in w[2] and w[0] <= scope]
+            counted = [(ring, w[4]) for w, ring in near if command in w[1]]
+            entry = table + (command * len(tree.paths) + target) * ENTRY_FIELDS
+            words[entry + CHECKS] = add(checks)
+            for field, pairs in ((EFFECTS, effects.items()), (LIMITS, limits), (COUNTED, counted)):
+                words[entry + field] = add(word for pair in pairs for word in pair)
+            words[entry + ENTRY_FIELDS] = len(words)
+    return rings or [0]
+
+
+def _echoed(echo: dict[str, str], target: int, tree: Geometry) -> list[int]:
+    index = tree.indices[target]
+    if len(index) < len(LEVELS):
+        return []
+    choices = []
+    for level, name in enumerate(LEVELS[1:], 1):
+        source = echo.get(name, name)
+        choices.append(range(tree.extents[level]) if source == "all" else (index[LEVELS.index(source)],))
+    return [
+        tree.target(banks)
+        for banks in product(*choices)
+        if all(i < n for i, n in zip(banks, tree.extents[1:], strict=True))
+    ]

@@ -1,0 +1,121 @@
+"""`pimlir sim`: cycles and commands of a trace, its log, settings of the machine, and every kind of bad trace."""
+
+import csv
+import json
+
+import pytest
+
+from pimlir.tools.commands.sim import sim_trace
+
+AIM = "# two rows\nAiM WR_GB 4 0 0x80000000\n\nAiM MAC_ABK 4 0x80000000 7\nAiM ISR_RD_MAC 0 0x80000000\nAiM EOC\n"
+
+
+@pytest.fixture
+def trace(tmp_path):
+    def write(text: str):
+        path = tmp_path / "a.trace"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_json_holds_cycles_and_commands_by_name(pimlir, trace):
+    outcome = pimlir("sim", "--trace", trace(AIM), "--format", "aim", "--machine", "aim-head", "--json")
+    report = json.loads(outcome.out)
+    assert outcome.code == 0
+    assert report["commands"] == {"TMOD": 3, "WRGB": 4, "ACT16": 1, "MAC16": 4, "RDMAC16": 1}
+    # TMOD, 4 columns, TMOD, ACT16, 4 columns, TMOD after nCCDL, RDMAC16, its answer, EOC
+    assert report["cycles"] == 1 + 32 + 3 * 2 + 1 + 32 + 56 + 3 * 2 + 2 + 32 + 2 + 2
+
+
+def test_the_log_has_every_command(pimlir, trace, tmp_path):
+    log = tmp_path / "log.csv"
+    outcome = pimlir("sim", "--trace", trace(AIM), "--machine", "aim-head", "--log", log)
+    assert outcome.code == 0 and "cycles" in outcome.out
+    rows = list(csv.DictReader(log.read_text().splitlines()))
+    assert [row["command"] for row in rows] == [
+        *["TMOD", *["WRGB"] * 4],
+        "TMOD",
+        "ACT16",
+        *["MAC16"] * 4,
+        "TMOD",
+        "RDMAC16",
+    ]
+    assert rows[1] == {
+        **dict.fromkeys(("pseudo_channel", "rank", "bank_group", "bank", "row"), "-1"),
+        **{"cycle": "33", "command": "WRGB", "channel": "0", "column": "0", "line": "2"},
+    }
+    assert rows[-3] == {**rows[-3], "row": "7", "column": "3", "line": "4"}
+
+
+def test_settings_change_the_machine(trace):
+    path = trace("LD 0x0\nLD 0x400\n")
+    cycles = [
+        sim_trace(path, "attacc-bank", "loadstore", settings)["cycles"]
+        for settings in ({}, {"timing.nRP": "25"}, {"preset": "4.8Gbps"}, {"refresh": "off"})
+    ]
+    assert cycles[1] == cycles[0] + 6
+    assert cycles[2] < cycles[0] == cycles[3]
+
+
+@pytest.mark.parametrize("machine", ["aim", "neupims", "tiny", "attacc-bg"])
+def test_loads_and_stores_run_on_any_machine(trace, machine):
+    found = sim_trace(trace("LD 0x0\nST 64\nLD 4096\nLD 0x80\n"), machine, "loadstore")["commands"]
+    assert (found["RD"], found["WR"]) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "format", "message"),
+    [
+        ("AiM MAC_ABK 4 0x1 7\n", "aim", "1: the trace ends without AiM EOC"),
+        ("", "aim", "1: the trace ends without AiM EOC"),
+        ("AiM JUMP 4\n", "aim", "1: unknown opcode 'JUMP', expected one of WR_SBK"),
+        ("AiM WR_AFLUT 4\n", "aim", "1: unknown opcode 'WR_AFLUT'"),
+        ("X MEM 0 0 0\n", "aim", "1: unknown request 'X', expected AiM, W or R"),
+        ("AiM EWADD 1 0 0\nAiM MAC_ABK 4 0x1\n", "aim", "2: MAC_ABK: found 2 operands, expected 3: size channels row"),
+        ("AiM MAC_ABK 4 0x1 16384\n", "aim", "1: row: found 16384, expected 0 to 16,383"),
+        ("AiM MAC_ABK 4 0x1 -1\n", "aim", "1: row: found -1"),
+        ("AiM MAC_SBK 4 0x1 16 0\n", "aim", "1: bank: found 16, expected 0 to 15"),
+        ("AiM MAC_ABK 4 0 3\n", "aim", "1: channels: found an empty mask"),
+        ("AiM MAC_ABK 4 0x1ffffffff 3\n", "aim", "1: channels: found 0x1ffffffff"),
+        ("AiM WR_ABK 0 0x3 3\n", "aim", "1: WR_ABK: found channel mask 0x3, expected one channel"),
+        ("AiM MAC_ABK four 0x1 3\n", "aim", "1: size: found 'four', expected a number"),
+        ("W MEM 32 0 0\n", "aim", "1: channel: found 32, expected 0 to 31"),
+        ("W CFR 3 1\n", "aim", "1: register: found 3"),
+        ("W DISK 3\n", "aim", "1: unknown region 'DISK', expected MEM, GPR or CFR"),
+        ("R MEM 0 0\n", "aim", "1: R MEM: found 2 operands, expected 3"),
+        ("LD 0x0\nPIM_FLY 0x0\n", "attacc", "2: unknown request 'PIM_FLY', expected one of LD, ST"),
+        ("LD\n", "attacc", "1: LD: found 0 operands, expected 1: an address"),
+        ("LD 0x400000000\n", "attacc", "1: address: found 0x400000000, expected 0 to 17,179,869,183"),
+        ("LD 0xzz\n", "attacc", "1: address: found '0xzz', expected a number"),
+        ("PIM_SFM 0x0\n", "loadstore", "1: unknown request 'PIM_SFM', expected one of LD, ST"),
+        ("", "attacc", "1: the trace has no requests"),
+    ],
+)
+def test_a_bad_trace_is_one_line_with_its_place(pimlir, trace, text, format, message):
+    path, machine = trace(text), "aim-head" if format == "aim" else "attacc-bank"
+    outcome = pimlir("sim", "--trace", path, "--format", format, "--machine", machine)
+    assert (outcome.code, outcome.out, len(outcome.error.splitlines())) == (1, "", 1)
+    assert outcome.error.startswith(f"pimlir: error: {path}:{message}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--machine", "aim", "--set", "timing.nRQ=3"), 1, "setting timing.nRQ: the machine has no such key"),
+        (("--machine", "aim", "--set", "timing.nRP=-3"), 1, "timing.nRP: found -3, expected at least 0"),
+        (("--machine", "aim", "--set", "refresh=maybe"), 1, "setting refresh: found 'maybe', expected on or off"),
+        (("--machine", "aim", "--set", "preset=9"), 1, "setting preset: found '9'"),
+        (("--machine", "aim", "--set", "speed=9"), 1, "setting speed: not a key of the machine"),
+        (("--machine", "aim", "--set", "speed"), 2, "argument --set: found 'speed', expected KEY=VALUE"),
+        (("--machine", "attacc-bank", "--format", "aim"), 1, "the machine has not the 32 channels of 16 banks"),
+        (("--machine", "attacc", "--format", "loadstore"), 1, "the machine has 80 channels, traces run on at most 62"),
+        (("--machine", "neupims", "--format", "attacc"), 1, "a.trace:2: unknown request 'AiM'"),
+        (("--machine", "aim", "--log", "/nowhere/log.csv"), 1, "/nowhere/log.csv"),
+    ],
+)
+def test_bad_arguments(pimlir, trace, arguments, code, message):
+    outcome = pimlir("sim", "--trace", trace(AIM), *arguments)
+    assert (outcome.code, outcome.out) == (code, "")
+    assert message in outcome.error and len(outcome.error.splitlines()) == 1

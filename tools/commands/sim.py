@@ -1,0 +1,97 @@
+"""Time a trace of another PIM or DRAM simulator on the memory controller of a machine.
+
+aim: instructions of the AiM simulator. attacc: requests of AttAcc's Ramulator. loadstore: `LD address`, `ST address`.
+Machines aim-head, aim-pinned and attacc-* count exactly the cycles of those simulators, with all their defects.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..console import Table, atomic_file, print_tables
+from ..errors import OK
+
+HELP = "time a trace of another simulator"
+FORMATS = ("aim", "attacc", "loadstore")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--trace", required=True, metavar="FILE", help="the trace")
+    parser.add_argument("--format", choices=FORMATS, help="its format (default: that of the machine)")
+    parser.add_argument("--machine", required=True, metavar="NAME|FILE", help="machine or machine file")
+    parser.add_argument(
+        "--set",
+        action="append",
+        type=_setting,
+        default=[],
+        metavar="KEY=VALUE",
+        help="change the machine: refresh=on|off, preset=NAME of its timings, or a key such as timing.nRP=20 (may be repeated)",
+    )
+    parser.add_argument("--log", metavar="OUT.csv", help="write every command with its cycle and address")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not (key and separator and value):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected KEY=VALUE")
+    return key, value
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    result = sim_trace(arguments.trace, arguments.machine, arguments.format, dict(arguments.set), arguments.log)
+    if arguments.json:
+        print(json.dumps(result, ensure_ascii=False))
+    else:
+        print_tables(_tables(result))
+    return OK
+
+
+def sim_trace(
+    trace: str | Path,
+    machine: str | Path,
+    format: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    log: str | Path | None = None,
+) -> dict[str, Any]:
+    """Cycles and commands of a trace on a machine; `log` is a CSV file for all commands."""
+    from ...machines.loader import load_machine
+    from ...sim.timing.controller_tables import build_controller
+    from ...sim.traces.formats import read_trace
+    from ...sim.traces.log import log_table, write_csv
+    from ...sim.traces.run import run_trace
+
+    description = load_machine(machine, settings).to_dict()
+    chosen: str = format or description["controller"]["trace_format"]
+    tables = build_controller(description)
+    instructions = read_trace(trace, chosen, description, tables)
+    memory = description["memory"]
+    result = run_trace(tables, instructions, memory["channels"], log is not None)
+    if log is not None:
+        with atomic_file(Path(log)) as path, path.open("w", encoding="utf-8") as out:
+            write_csv(log_table(result.log, tables), tables, out)
+    return {
+        "trace": str(trace),
+        "format": chosen,
+        "machine": description["name"],
+        "settings": dict(settings or {}),
+        "cycles": result.cycles,
+        "time_ns": result.cycles * memory["clock_ps"] / 1000,
+        "commands": result.commands,
+    }
+
+
+def _tables(result: Mapping[str, Any]) -> Sequence[Table]:
+    facts = [
+        ("machine", result["machine"]),
+        ("cycles", f"{result['cycles']:,}"),
+        ("time", f"{result['time_ns']:,.1f} ns"),
+    ]
+    return [
+        Table(f"{result['trace']} ({result['format']})", ("", ">"), facts),
+        Table("commands of all channels", ("command", "number>"), list(result["commands"].items())),
+    ]
