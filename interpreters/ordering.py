@@ -4,6 +4,9 @@ Queues of the NPU run ahead of each other, so do channels of the PIM; program or
 simulator execute, is one of many orders. `OrderingChecker` runs the program and keeps, as vector clocks, what each queue
 knows to be complete: its own past, and what the semaphores it waited on tell. Two accesses to the same bytes, at least
 one a write, from different queues, neither of which knows the other to be complete, are a race.
+
+An instruction completes with all before it in its queue, except that preloads complete in a stream of their own: the post of
+a preload tells nothing of the matmuls before it, as backends/isa/npu.py says.
 """
 
 from collections.abc import Hashable, Iterator
@@ -16,7 +19,7 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.ir import SSAValue
 
 from ..dialects.instruction import InstructionOp
-from ..dialects.npu.instructions import NpuInstructionOp
+from ..dialects.npu.instructions import NpuInstructionOp, PreloadOp
 from ..dialects.npu.semaphore import SemaphoreOp
 from .llm import Weights
 from .local import DTYPES, type_name
@@ -87,45 +90,51 @@ class OrderingChecker(MachineInterpreter):
 
     def issue(self, op: InstructionOp, queue: Hashable, accesses: list[Access]) -> None:
         """Execute the accesses of an instruction on its queue."""
-        clock = self.known.setdefault(queue, dict(self.floor))
+        waited = self.known.setdefault(queue, dict(self.floor))
         for semaphore, count in op.semaphores("waits"):
             posted = self.posted.setdefault(semaphore, self.initial(semaphore))
             for _ in range(count):
                 for other, time in posted.pop(0).items():
-                    clock[other] = max(clock.get(other, 0), time)
-        now = self.time[queue] = self.time.get(queue, 0) + 1
-        name = f"@{self.kernel} {queue}: {op.OPCODE.name}({', '.join(f.name_hint or '_' for f in op.operands)})"
-        self.names[queue, now] = name
+                    waited[other] = max(waited.get(other, 0), time)
+        stream = preloads_of(queue) if isinstance(op, PreloadOp) else queue
+        now = self.time[stream] = self.time.get(stream, 0) + 1
+        names = ", ".join(operand.name_hint or "_" for operand in op.operands)
+        self.names[stream, now] = f"@{self.kernel} {queue}: {op.OPCODE.name}({names})"
         for access in accesses:
             if access.rows > 0 and access.row_bytes > 0:
-                self.access(access, queue, clock)
+                self.access(access, (queue, preloads_of(queue)), waited, self.names[stream, now])
         for access in accesses:
             if access.rows > 0 and access.row_bytes > 0:
-                self.shadow(access, access.writes, queue)[...] = now
-        clock[queue] = now
+                self.shadow(access, access.writes, stream)[...] = now
+        complete = waited | {own: self.time.get(own, 0) for own in {stream, preloads_of(queue)}}
         for semaphore, count in op.semaphores("posts"):
-            self.posted.setdefault(semaphore, self.initial(semaphore)).extend([dict(clock)] * count)
+            self.posted.setdefault(semaphore, self.initial(semaphore)).extend([complete] * count)
 
     def initial(self, semaphore: SSAValue) -> list[Clock]:
         assert isinstance(semaphore.owner, SemaphoreOp)
         return [{}] * semaphore.owner.initial.value.data
 
-    def access(self, access: Access, queue: Hashable, clock: Clock) -> None:
-        """Record a race with any other queue that touched these bytes after the time that `clock` knows of."""
+    def access(self, access: Access, own: tuple[Hashable, ...], waited: Clock, name: str) -> None:
+        """Record a race with any other queue that touched these bytes after the time that `waited` knows of."""
         for space, earlier_writes, other in list(self.shadows):
-            if space == access.space and other != queue and (access.writes or earlier_writes):
+            if space == access.space and other not in own and (access.writes or earlier_writes):
                 latest = int(self.shadow(access, earlier_writes, other).max())
-                if latest > clock.get(other, 0):
-                    self.races[self.names[other, latest], self.names[queue, self.time[queue]]] = None
+                if latest > waited.get(other, 0):
+                    self.races[self.names[other, latest], name] = None
 
-    def shadow(self, access: Access, writes: bool, queue: Hashable) -> np.ndarray:
-        """Times at which `queue` last read or wrote the cells of an access."""
-        key = (access.space, writes, queue)
+    def shadow(self, access: Access, writes: bool, stream: Hashable) -> np.ndarray:
+        """Times at which a stream last read or wrote the cells of an access."""
+        key = (access.space, writes, stream)
         if key not in self.shadows:
             self.shadows[key] = np.zeros(-(-self.sizes[access.space] // CELL), np.int64)
         cells = -(-access.row_bytes // CELL)
         strides = (access.stride // CELL * 8, 8)
         return np.ndarray((access.rows, cells), np.int64, self.shadows[key].data, access.address // CELL * 8, strides)
+
+
+def preloads_of(queue: Hashable) -> Hashable:
+    """The stream in which the preloads of a queue complete."""
+    return queue, "preload"
 
 
 def npu_accesses(name: str, f: Fields) -> Iterator[Access]:

@@ -80,7 +80,9 @@ def test_stages_agree(stages, sizes, seed):
     try:
         run = stages(config, seed=seed, **options)
     except PassFailedException as error:
-        pytest.skip(str(error))
+        if "global buffer" in str(error) or "on-chip buffers" in str(error):
+            pytest.skip(str(error))
+        raise
     run.fill_caches({slot: int(rng.integers(0, context - 2 * new_tokens)) for slot in range(batch)}, seed)
     for number in range(2):
         run.step(*random_step(rng, batch, new_tokens, options["phase"]), seed=number)

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.rewriter import InsertPoint, Rewriter
 
 from pimlir.dialects.instruction import InstructionOp
+from pimlir.dialects.npu.instructions import PreloadOp, SyncOp
 from pimlir.frontends import ModelConfig, preset, random_model
 from pimlir.interpreters.ordering import OrderingChecker
 from pimlir.passes.pipelines import PipelineOptions
@@ -82,6 +84,18 @@ def test_sums_over_rows_of_a_value_cache_have_no_races():
         config, machine="neupims", policy="attention-on-pim", phase="decode", batch=1, new_tokens=1, context=520
     )
     assert not races(module, config, [[(0, 1, 515, 0)]])
+
+
+def test_the_post_of_a_preload_tells_nothing_of_matmuls_before_it():
+    module = machine_module(OPT, context=32)
+    nothing = {"array": 0, "weights": 0, "weights_stride": 0, "k": 0, "n": 0}
+    for sync in [op for op in module.walk() if isinstance(op, SyncOp) and op.posts is not None]:
+        if sync.attributes["queue"] == StringAttr("mx"):
+            preload = PreloadOp(nothing, sync.semaphores("waits"), sync.semaphores("posts"))
+            Rewriter.insert_op(preload, InsertPoint.before(sync))
+            Rewriter.erase_op(sync)
+    found = races(module, OPT, [[(0, 3, 0, 0)]])
+    assert found and all("mx: matmul" in earlier for earlier, _ in found)
 
 
 def test_nearly_every_missing_wait_is_a_race():
