@@ -124,7 +124,8 @@ class Constraint(Section):
     """After a command of `preceding`, one of `following` that shares the node of `level` waits `cycles`.
 
     With `window` = w the rule counts: the w-th last `preceding` command must be `cycles` ago. Rules of a level see the
-    commands that name a node of that level, so rules of the channel see all.
+    commands that name a node of that level, so rules of the channel see all. With `siblings` the rule is about the other
+    nodes of the level, under the same node above.
     """
 
     level: Level
@@ -132,6 +133,7 @@ class Constraint(Section):
     following: list[str] = Field(min_length=1)
     cycles: Count
     window: Positive = 1
+    siblings: bool = False
 
 
 class Instruction(Section):
@@ -179,10 +181,16 @@ class Controller(Section):
     waiting MAC hits. `mixed_rows` says what a command of several banks does first if some are closed and others have
     another row open. `marks_overtake` (a defect) lets SYNC, EOC and PIM requests pass ordinary requests whose row was
     opened. `echo` names, for commands of one bank, further banks whose bank-level rules they trigger: for each level the
-    level of the command's address that gives the index, or `all`.
+    level of the command's address that gives the index, or `all`. With `waits_for_all` a command of several banks obeys
+    the rules of each of them, otherwise those of the levels down to its scope.
+
+    `queues` = banks is a controller in the manner of DRAMsim3 instead: a queue for every bank, served in turn, beside one
+    for PIM commands, which must finish before the next refresh; most other keys have no meaning for it.
     """
 
-    trace_format: Literal["aim", "attacc", "loadstore"] = "loadstore"
+    trace_format: Literal["aim", "attacc", "loadstore", "neupims"] = "loadstore"
+    queues: Literal["channel", "banks"] = "channel"
+    waits_for_all: bool = False
     instructions_per_cycle: Count = 1
     strict_order: bool = True
     address: list[Literal["channel", "pseudo_channel", "rank", "bank_group", "bank", "row", "column"]] = [

@@ -190,6 +190,7 @@ def _entries(words: list[int], add: Any, machine: dict[str, Any], number: dict[s
     """Add checks and effects of every command at every target; the rings of the counting rules."""
     count = len(machine["command"])
     rules: dict[tuple[int, int], dict[int, int]] = {}  # (preceding, level) -> {following: cycles}
+    beside: dict[tuple[int, int], dict[int, int]] = {}  # the same for the other nodes of a level
     windows: list[tuple[int, set[int], set[int], int, int, int]] = []
     rings: list[int] = []
     for rule in machine["constraint"]:
@@ -200,22 +201,31 @@ def _entries(words: list[int], add: Any, machine: dict[str, Any], number: dict[s
             rings += [0, *[NEVER] * size] * len(tree.paths)
         elif cycles > 0:
             for first, second in product(before, after):
-                pairs = rules.setdefault((first, level), {})
+                pairs = (beside if rule["siblings"] else rules).setdefault((first, level), {})
                 pairs[second] = max(cycles, pairs.get(second, 0))
-    limited = {(level, command) for (_, level), pairs in rules.items() for command in pairs}
+    limited = {(level, command) for table in (rules, beside) for (_, level), pairs in table.items() for command in pairs}
+    below = [[node for node, above in enumerate(tree.paths) if target in above] for target in range(len(tree.paths))]
 
     table = words[AT_ENTRY] = add([0] * (count * len(tree.paths) * int(ENTRY_FIELDS) + 1))
     for command, (name, description) in enumerate(machine["command"].items()):
         scope, echo = LEVELS.index(description["scope"]), machine["controller"]["echo"].get(name)
         for target, path in enumerate(tree.paths):
+            nodes = [*path[: scope + 1]]
+            if machine["controller"]["waits_for_all"]:
+                nodes += [node for node in below[target] if node not in path]
             checks = [
-                node * count + command for level, node in enumerate(path[: scope + 1]) if (level, command) in limited
+                node * count + command for node in nodes if (len(tree.paths[node]) - 1, command) in limited
             ]
             effects = {
                 node * count + after: cycles
                 for level, node in enumerate(path)
                 for after, cycles in rules.get((command, level), {}).items()
             }
+            for level, node in enumerate(path[1:], 1):
+                for other in (other for other in below[path[level - 1]] if len(tree.paths[other]) == level + 1):
+                    if other != node:
+                        for after, cycles in beside.get((command, level), {}).items():
+                            effects[other * count + after] = max(cycles, effects.get(other * count + after, 0))
             for bank in _echoed(echo, target, tree) if echo else ():
                 for after, cycles in rules.get((command, len(LEVELS) - 1), {}).items():
                     effects[bank * count + after] = cycles

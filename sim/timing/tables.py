@@ -220,7 +220,7 @@ def _rules(machine: dict[str, Any], number: dict[str, int], tree: Tree) -> tuple
     for rule in machine["constraint"]:
         level, cycles, size = LEVELS.index(rule["level"]), rule["cycles"], rule["window"]
         preceding, following = ([number[name] for name in rule[key]] for key in ("preceding", "following"))
-        if cycles <= 0:
+        if cycles <= 0 or rule["siblings"]:  # this engine looks at the path of a command only
             continue
         if size > 1:
             windows.append(_Window(level, set(preceding), set(following), cycles, size, words))

@@ -24,7 +24,7 @@ LOAD_STORE = {word: REQUESTS[word] for word in ("LD", "ST")}
 
 def parse(source: Source, requests: dict[str, tuple[str, int, int]] = REQUESTS) -> np.ndarray:
     """One instruction a line; lines that differ only in a rising channel become one for all of these channels."""
-    address = _AddressMap(source)
+    address = AddressMap(source)
     commands: dict[str, int] = {}
     rows: list[tuple[int, ...]] = []
     key: tuple[int, ...] = ()
@@ -63,7 +63,7 @@ def _instruction(key: tuple[int, ...], mask: int, line: int) -> tuple[int, ...]:
     return (command, mask, target, row, 1, column, line, flags, queue)
 
 
-class _AddressMap:
+class AddressMap:
     """Cuts a byte address into channel, bank, row and column as the controller's `address` says."""
 
     def __init__(self, source: Source):

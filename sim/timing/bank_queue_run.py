@@ -1,0 +1,191 @@
+"""The kernel that runs a PIM stream and an ordinary stream through the controller of `bank_queues`."""
+
+import numpy as np
+
+from ..functional.jit import entry, inner
+from . import bank_queues as q
+from .tables import NONE, ZERO
+
+
+@inner
+def _accept(options, pim, other, taken, words, waiting, now):
+    """Take one request of each stream into the queues before the command queues; how much of `other` was taken."""
+    if words[q.TAKEN] < pim.shape[0]:
+        waits = words[q.TAKEN] - words[q.MOVED] if options[q.DUAL] else words[q.READS]
+        if waits < q.TRANSACTIONS:
+            if not options[q.DUAL]:
+                waiting[0, words[q.READS]] = pim[words[q.TAKEN]]
+                words[q.READS] += 1
+            words[q.TAKEN] += 1
+    if taken < other.shape[0]:
+        writes = np.int64(other[taken, q.KIND] == q.WR)
+        size = q.WRITES if writes else q.READS
+        if words[size] < q.TRANSACTIONS:
+            waiting[writes, words[size]] = other[taken]
+            words[size] += 1
+            if writes:
+                words[q.ORDINARY_DONE] = max(words[q.ORDINARY_DONE], now + 1)
+            return taken + 1
+    return taken
+
+
+@inner
+def _schedule(options, words, waiting, queues, sizes):
+    """Move one request into the command queues; whether one was moved."""
+    if words[q.DRAIN] == 0 and (
+        words[q.WRITES] >= q.TRANSACTIONS or (words[q.WRITES] > q.DRAIN_ABOVE and words[q.QUEUED_ALL] == 0)
+    ):
+        words[q.DRAIN] = words[q.WRITES]
+    pim_waits, pim_queued = words[q.TAKEN] - words[q.MOVED], words[q.MOVED] - words[q.HEAD]
+    writes = words[q.DRAIN] > 0
+    if options[q.DUAL] and pim_waits > 0:
+        writes = writes and pim_queued >= 2
+        if not writes and (pim_queued < 2 or words[q.READS] == 0):
+            if pim_queued >= q.QUEUED:
+                return False
+            words[q.MOVED] += 1
+            return True
+    side, size = (1, q.WRITES) if writes else (0, q.READS)
+    for position in range(words[size]):
+        request = waiting[side, position]
+        bank = request[q.BANK]
+        if request[q.KIND] != q.RD and request[q.KIND] != q.WR:
+            if pim_queued >= q.QUEUED:
+                continue
+            words[q.MOVED] += 1
+        elif sizes[bank] >= q.QUEUED or (pim_queued > 0 and not options[q.DUAL]):
+            continue
+        else:
+            queues[bank, sizes[bank]] = request
+            sizes[bank] += 1
+            words[q.QUEUED_ALL] += 1
+            if writes:
+                words[q.DRAIN] -= 1
+        for later in range(position + 1, words[size]):
+            waiting[side, later - 1] = waiting[side, later]
+        words[size] -= 1
+        return True
+    return False
+
+
+@inner
+def _take_turns(tables, number, options, timing, rows, hits, words, queues, sizes, copied, now):
+    """The command of the next bank queue in turn that may issue one: (command, bank, position)."""
+    per_rank = options[q.BANKS] // options[q.RANKS]
+    for _ in range(options[q.BANKS]):
+        bank = words[q.TURN] + 1 if words[q.TURN] + 1 < options[q.BANKS] else 0
+        words[q.TURN] = bank
+        if words[q.REFRESHING] >= 0 and bank // per_rank == words[q.REFRESHING]:
+            continue
+        command, position = q.bank_command(
+            tables, number, options, timing, rows, hits, words, queues[bank], sizes[bank], bank, copied, now
+        )
+        if command >= 0:
+            return command, bank, position
+        if words[q.PIM_MODE] and not options[q.DUAL]:
+            break
+    return NONE, ZERO, ZERO
+
+
+@inner
+def _finish_pim(options, words, request, command, now):
+    """The head of the PIM queue was issued."""
+    words[q.HEAD] += 1
+    if command == q.COPY:
+        words[q.COPY_DONE] = now + options[q.COPY_CYCLES]
+        words[q.PIM_DONE] = max(words[q.PIM_DONE], words[q.COPY_DONE])
+    elif command == q.RESULT or command == q.MAC_READ:
+        words[q.PIM_DONE] = max(words[q.PIM_DONE], now + options[q.READ_CYCLES])
+    elif command == q.MAC:
+        words[q.PIM_DONE] = max(words[q.PIM_DONE], now)
+    if request[q.IS_LAST] and not options[q.DUAL]:
+        words[q.PIM_MODE], words[q.RESERVED], words[q.SLACK] = 0, -1, 0
+
+
+@inner
+def _erase(words, queues, sizes, bank, position):
+    for later in range(position + 1, sizes[bank]):
+        queues[bank, later - 1] = queues[bank, later]
+    sizes[bank] -= 1
+    words[q.QUEUED_ALL] -= 1
+
+
+@entry
+def run_bank_queues(tables, number, options, pim, other, timing, log):
+    """Run both streams to their end; words of the controller, of which PIM_DONE and ORDINARY_DONE are the result."""
+    banks = options[q.BANKS]
+    rows = np.full((2, banks), -1, np.int64)
+    hits, sizes = np.zeros(banks, np.int64), np.zeros(banks, np.int64)
+    queues = np.zeros((banks, q.QUEUED, len(q.REQUEST)), np.int64)
+    waiting = np.zeros((2, q.TRANSACTIONS, len(q.REQUEST)), np.int64)
+    words = np.zeros(q.WORDS, np.int64)
+    none = np.full(len(q.REQUEST), -1, np.int64)
+    words[q.RESERVED], words[q.REFRESHING], words[q.FRESH] = -1, -1, 1
+    taken = due = refreshed = copied = now = 0
+    per_rank = banks // options[q.RANKS]
+    while True:
+        words[q.SOON] = options[q.START] if now < options[q.START] else 1 << 60
+        busy = False
+        if words[q.COPYING] and 0 < words[q.COPY_DONE] <= now:
+            words[q.COPYING] = words[q.COPY_DONE] = 0
+        before = taken + words[q.TAKEN]
+        if now >= options[q.START]:
+            taken = _accept(options, pim, other, taken, words, waiting, now)
+        busy = taken + words[q.TAKEN] > before
+        if now > 0 and now % options[q.INTERVAL] == 0:
+            due += 1
+
+        command, target = NONE, ZERO
+        request = none
+        if refreshed < due:
+            rank = refreshed % options[q.RANKS]
+            words[q.REFRESHING] = rank
+            command, target = q.of_all(
+                tables, number, options, timing, rows, words, q.REF, -1, rank * per_rank, per_rank,
+                options[q.RANK_TARGET] + rank, now,
+            )
+            if command == q.REF:
+                target = options[q.RANK_TARGET] + rank
+                refreshed += 1
+                words[q.REFRESHING], words[q.SKIP], words[q.SLACK], words[q.RESERVED] = -1, 0, 0, -1
+        from_pim = False
+        if command < 0:
+            queued = words[q.MOVED] > words[q.HEAD]
+            mine = options[q.DUAL] or words[q.QUEUED_ALL] == 0 or words[q.PIM_MODE]
+            turns = not (words[q.SKIP] == 0 and mine and not options[q.DUAL])
+            if words[q.SKIP] == 0 and mine and queued and words[q.REFRESHING] < 0:
+                command, target = q.pim_command(tables, number, options, timing, rows, words, pim, now)
+                from_pim = command >= 0
+                request = pim[words[q.HEAD]]
+                if words[q.COPYING]:
+                    copied = request[q.BANK]
+                turns = turns and not from_pim and words[q.SLACK] >= q.LEAST_SLACK
+            if turns and not from_pim:
+                command, target, position = _take_turns(
+                    tables, number, options, timing, rows, hits, words, queues, sizes, copied, now
+                )
+                if command >= 0:
+                    request = queues[target, position].copy()
+                    if command == q.RD or command == q.WR:
+                        _erase(words, queues, sizes, target, position)
+                        if command == q.RD:
+                            words[q.ORDINARY_DONE] = max(words[q.ORDINARY_DONE], now + options[q.READ_CYCLES])
+        if command >= 0:
+            busy = True
+            if from_pim and command == request[q.KIND]:
+                _finish_pim(options, words, request, command, now)
+                if command != q.COPY:
+                    target = options[q.CHANNEL_TARGET]
+            q.issue(tables, number, options, timing, rows, hits, words, log, command, target, request, now)
+        if _schedule(options, words, waiting, queues, sizes):
+            busy = True
+        left = pim.shape[0] - words[q.HEAD] + other.shape[0] - taken + words[q.READS] + words[q.WRITES]
+        if left + words[q.QUEUED_ALL] == 0 and now >= max(words[q.PIM_DONE], words[q.ORDINARY_DONE]):
+            return words
+        refresh = (now // options[q.INTERVAL] + 1) * options[q.INTERVAL]
+        soon = min(words[q.SOON], refresh)
+        if words[q.COPYING] and words[q.COPY_DONE] > 0:
+            soon = min(soon, words[q.COPY_DONE])
+        if left + words[q.QUEUED_ALL] == 0:
+            soon = min(soon, max(words[q.PIM_DONE], words[q.ORDINARY_DONE]))
+        now = now + 1 if busy else max(soon, now + 1)
