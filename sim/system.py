@@ -50,8 +50,8 @@ class LaunchRecord(NamedTuple):
 class StepResult:
     """What a step produced.
 
-    `next` and `logits` are copies of the buffers of that name: a row per token row where the buffer has room for the
-    most token rows that the image allows, otherwise a row per sequence; None without data or without the buffer.
+    `next` and `logits` are copies of the buffers of that name, a row per sequence; None without data or without the
+    buffer.
     Times are simulated, 0 without a timing model.
     """
 
@@ -134,15 +134,14 @@ class System:
 
         self._plan.run((len(tokens), len(sequences)), sequences, launch)
         self.now_ps = result.finish_ps = max(free.values())
-        result.next = self._output("next", len(tokens), len(sequences))
-        result.logits = self._output("logits", len(tokens), len(sequences))
+        result.next = self._output("next", len(sequences))
+        result.logits = self._output("logits", len(sequences))
         return result
 
-    def _output(self, name: str, tokens: int, sequences: int) -> np.ndarray | None:
+    def _output(self, name: str, sequences: int) -> np.ndarray | None:
         if self._devices is None or name not in self._buffers:
             return None
-        buffer = self._buffers[name]
-        return buffer[: tokens if len(buffer) >= self.image.bounds["new_tokens"] else sequences].copy()
+        return self._buffers[name][:sequences].copy()
 
     def _check(self, tokens: Sequence[int], sequences: Sequence[SequenceRow]) -> None:
         bounds = self.image.bounds
