@@ -25,6 +25,8 @@ def _accept(options, pim, other, taken, words, waiting, now):
             words[size] += 1
             if writes:
                 words[q.ORDINARY_DONE] = max(words[q.ORDINARY_DONE], now + 1)
+            else:
+                words[q.UNANSWERED] += 1
             return taken + 1
     return taken
 
@@ -118,7 +120,7 @@ def run_bank_queues(tables, number, options, pim, other, timing, log):
     hits, sizes = np.zeros(banks, np.int64), np.zeros(banks, np.int64)
     queues = np.zeros((banks, q.QUEUED, len(q.REQUEST)), np.int64)
     waiting = np.zeros((2, q.TRANSACTIONS, len(q.REQUEST)), np.int64)
-    words = np.zeros(q.WORDS, np.int64)
+    words = np.zeros(q.WORDS + len(q.COMMANDS), np.int64)
     none = np.full(len(q.REQUEST), -1, np.int64)
     words[q.RESERVED], words[q.REFRESHING], words[q.FRESH] = -1, -1, 1
     taken = due = refreshed = copied = now = 0
@@ -141,8 +143,18 @@ def run_bank_queues(tables, number, options, pim, other, timing, log):
             rank = refreshed % options[q.RANKS]
             words[q.REFRESHING] = rank
             command, target = q.of_all(
-                tables, number, options, timing, rows, words, q.REF, -1, rank * per_rank, per_rank,
-                options[q.RANK_TARGET] + rank, now,
+                tables,
+                number,
+                options,
+                timing,
+                rows,
+                words,
+                q.REF,
+                -1,
+                rank * per_rank,
+                per_rank,
+                options[q.RANK_TARGET] + rank,
+                now,
             )
             if command == q.REF:
                 target = options[q.RANK_TARGET] + rank
@@ -169,6 +181,7 @@ def run_bank_queues(tables, number, options, pim, other, timing, log):
                     if command == q.RD or command == q.WR:
                         _erase(words, queues, sizes, target, position)
                         if command == q.RD:
+                            words[q.UNANSWERED] -= 1
                             words[q.ORDINARY_DONE] = max(words[q.ORDINARY_DONE], now + options[q.READ_CYCLES])
         if command >= 0:
             busy = True
@@ -179,13 +192,13 @@ def run_bank_queues(tables, number, options, pim, other, timing, log):
             q.issue(tables, number, options, timing, rows, hits, words, log, command, target, request, now)
         if _schedule(options, words, waiting, queues, sizes):
             busy = True
-        left = pim.shape[0] - words[q.HEAD] + other.shape[0] - taken + words[q.READS] + words[q.WRITES]
-        if left + words[q.QUEUED_ALL] == 0 and now >= max(words[q.PIM_DONE], words[q.ORDINARY_DONE]):
+        left = pim.shape[0] - words[q.HEAD] + other.shape[0] - taken + words[q.UNANSWERED]  # writes are done when taken
+        if left == 0 and now >= max(words[q.PIM_DONE], words[q.ORDINARY_DONE]):
             return words
         refresh = (now // options[q.INTERVAL] + 1) * options[q.INTERVAL]
         soon = min(words[q.SOON], refresh)
         if words[q.COPYING] and words[q.COPY_DONE] > 0:
             soon = min(soon, words[q.COPY_DONE])
-        if left + words[q.QUEUED_ALL] == 0:
+        if left == 0:
             soon = min(soon, max(words[q.PIM_DONE], words[q.ORDINARY_DONE]))
         now = now + 1 if busy else max(soon, now + 1)

@@ -13,7 +13,20 @@ from .tables import NONE, ZERO, numbers
 REQUEST = ("kind", "bank", "row", "column", "macs", "results", "last", "line")
 (KIND, BANK, ROW, COLUMN, MACS, RESULTS, IS_LAST, LINE) = range(len(REQUEST))
 
-COMMANDS = ("act", "pre", "rd", "wr", "ref", "copy_row", "header", "act_pim", "mac", "read_result", "mac_read", "pre_pim")
+COMMANDS = (
+    "act",
+    "pre",
+    "rd",
+    "wr",
+    "ref",
+    "copy_row",
+    "header",
+    "act_pim",
+    "mac",
+    "read_result",
+    "mac_read",
+    "pre_pim",
+)
 (ACT, PRE, RD, WR, REF, COPY, HEADER, ACT_PIM, MAC, RESULT, MAC_READ, PRE_PIM) = numbers(0, len(COMMANDS))
 
 OPTIONS = ("dual", "start", "interval", "ranks", "banks", "group_banks", "act_cycles", "pre_cycles", "copy_cycles")
@@ -29,12 +42,12 @@ PIPELINE, MAC_CYCLES, LEAST_SLACK = 6, 2, 10
 
 (COPYING, COPY_DONE, SKIP, PIM_MODE, SLACK, RESERVED, TURN, REFRESHING, DRAIN, FRESH) = range(10)
 (SOON, HEAD, MOVED, TAKEN, READS, WRITES, QUEUED_ALL, MAC_READY, RESULT_READY, PIM_DONE) = range(10, 20)
-(ORDINARY_DONE, ROWS_LOGGED, WORDS) = range(20, 23)
+(ORDINARY_DONE, ROWS_LOGGED, UNANSWERED, WORDS) = range(20, 24)
 """Words of the controller. A row copy is under way, and until when; PIM waits for a refresh; a row of MACs is under way;
 cycles that it leaves before the refresh; its row; the bank queue whose turn it was; the rank being refreshed or -1; writes to
 drain; the pipeline is empty; the next cycle in which a rule allows more. Of the PIM stream [HEAD, MOVED) is in the command
 queue and [MOVED, TAKEN) before it; ordinary requests before and in the bank queues; when the next composite command and
-result are allowed; the last completions."""
+result are allowed; the last completions; reads under way. Then how often each command was issued."""
 
 
 @inner
@@ -69,7 +82,7 @@ def _needed(options, rows, kind, row, bank):
         if ordinary >= 0:
             return PRE
         return REF if pim < 0 else PRE_PIM
-    if kind == MAC or kind == RESULT or kind == MAC_READ:
+    if kind in (MAC, RESULT, MAC_READ):
         return ACT_PIM if pim < 0 else kind
     if ordinary == row:
         return kind
@@ -133,10 +146,10 @@ def pim_command(tables, number, options, timing, rows, words, pim, now):
     if words[COPYING] and kind != COPY:
         words[SOON] = min(words[SOON], words[COPY_DONE])
         return NONE, bank
-    if kind == HEADER or (kind == COPY and not words[COPYING]):
-        if not _meets_refresh(options, rows, words, request, now):
-            words[SKIP] = 1
-            return NONE, bank
+    starts = kind == HEADER or (kind == COPY and not words[COPYING])
+    if starts and not _meets_refresh(options, rows, words, request, now):
+        words[SKIP], words[SOON] = 1, now + 1  # ordinary commands may go from then on
+        return NONE, bank
     if kind == COPY:
         words[COPYING] = 1
         command = _needed(options, rows, kind, row, bank)
@@ -210,7 +223,7 @@ def issue(tables, number, options, timing, rows, hits, words, log, command, targ
         group = tables[c.AT_GROUP] + group_of(tables, number[command], target) * c.GROUP_FIELDS
         for index in range(tables[group + c.MEMBERS], tables[group + c.CONTAINED]):
             rows[options[DUAL], tables[index]] = request[ROW]
-    elif command == RD or command == WR:
+    elif command in (RD, WR):
         hits[target] += 1
     elif command == MAC_READ:
         words[MAC_READY] = now + MAC_CYCLES * (max(request[MACS], PIPELINE) + 1)
@@ -218,6 +231,7 @@ def issue(tables, number, options, timing, rows, hits, words, log, command, targ
         words[FRESH], words[RESULT_READY] = 0, now + PIPELINE
     elif command == RESULT:
         words[FRESH] = 1
+    words[WORDS + command] += 1
     logged = words[ROWS_LOGGED]
     words[ROWS_LOGGED] += 1
     if logged < log.shape[0]:

@@ -4,7 +4,7 @@ Every policy is a number in the tables; no machine has code of its own. `base` i
 begin in `state`; `shared` is what all channels have in common.
 """
 
-from ..functional.jit import inner
+from ..functional.jit import bare
 from . import controller_tables as c
 from .tables import NONE, numbers
 
@@ -17,19 +17,19 @@ last one, whether a queue gave up a request, rows that the log wants, whether a 
 channels there are; then how often each command was issued."""
 
 
-@inner
+@bare
 def field(tables, command, which):
     """One of the fields of a command, such as LATENCY."""
     return tables[tables[c.AT_COMMAND] + command * c.COMMAND_FIELDS + which]
 
 
-@inner
+@bare
 def size_of(state, base, queue):
     """How many requests a queue holds."""
     return state[base + c.QUEUE + 2 * queue + 1]
 
 
-@inner
+@bare
 def request_at(tables, state, base, queue, position):
     """Where the words of the position-th request of a queue are."""
     capacity = tables[c.CAPACITY]
@@ -40,14 +40,14 @@ def request_at(tables, state, base, queue, position):
     return base + tables[c.AT_REQUEST] + (queue * capacity + slot) * c.REQUEST_FIELDS
 
 
-@inner
+@bare
 def append(tables, state, base, queue):
     """Make room at the end of a queue; where the words of the new request are."""
     state[base + c.QUEUE + 2 * queue + 1] += 1
     return request_at(tables, state, base, queue, size_of(state, base, queue) - 1)
 
 
-@inner
+@bare
 def remove(tables, state, base, queue, position):
     """Take out a request: its slot moves to the front of the order and is given up there."""
     capacity = tables[c.CAPACITY]
@@ -66,14 +66,14 @@ def remove(tables, state, base, queue, position):
     state[base + c.QUEUE + 2 * queue + 1] -= 1
 
 
-@inner
+@bare
 def alike(state, a, b):
     """Whether two requests want the same of the same banks."""
     same = state[a + c.COMMAND] == state[b + c.COMMAND] and state[a + c.TARGET] == state[b + c.TARGET]
     return same and state[a + c.ROW] == state[b + c.ROW] and state[a + c.FLAGS] == state[b + c.FLAGS]
 
 
-@inner
+@bare
 def _row_of(tables, state, base, group):
     """The row that all banks of a row group have open, CLOSED or MIXED."""
     place = base + tables[c.AT_ROW] + group
@@ -89,7 +89,7 @@ def _row_of(tables, state, base, group):
     return state[place]
 
 
-@inner
+@bare
 def _set_row(tables, state, base, group, row):
     at = tables[c.AT_GROUP] + group * c.GROUP_FIELDS
     for index in range(tables[at + c.MEMBERS], tables[at + c.CONTAINED]):
@@ -100,7 +100,7 @@ def _set_row(tables, state, base, group, row):
         state[base + tables[c.AT_ROW] + tables[index]] = UNKNOWN
 
 
-@inner
+@bare
 def _obstacle(tables, state, base, group, row):
     """Of banks in different states, the one that decides what comes next: a row to close, CLOSED, or `row` itself."""
     at = tables[c.AT_GROUP] + group * c.GROUP_FIELDS
@@ -114,13 +114,13 @@ def _obstacle(tables, state, base, group, row):
     return found
 
 
-@inner
+@bare
 def group_of(tables, command, target):
     """The row group that a command works on."""
     return tables[tables[c.AT_GROUP_OF] + command * tables[c.TARGETS] + target]
 
 
-@inner
+@bare
 def next_command(tables, state, base, request):
     """The command that brings a request forward: its own, or the one that opens or closes a row for it."""
     command = state[request + c.COMMAND]
@@ -139,7 +139,7 @@ def next_command(tables, state, base, request):
     return activate if row == CLOSED else precharge
 
 
-@inner
+@bare
 def target_of(tables, state, base, request, command):
     """The node that a command of a request goes to; a refresh closes open banks one by one if there is no other way."""
     target = state[request + c.TARGET]
@@ -152,12 +152,12 @@ def target_of(tables, state, base, request, command):
     return target
 
 
-@inner
+@bare
 def _entry(tables, command, target):
     return tables[c.AT_ENTRY] + (command * tables[c.TARGETS] + target) * c.ENTRY_FIELDS
 
 
-@inner
+@bare
 def ready_at(tables, state, base, command, target):
     """First cycle in which the rules allow a command."""
     entry = _entry(tables, command, target)
@@ -171,7 +171,7 @@ def ready_at(tables, state, base, command, target):
     return at
 
 
-@inner
+@bare
 def issue(tables, state, shared, log, base, request, command, now):
     """Issue a command for a request: what it forbids, the row that it opens or closes, the count and the log."""
     target = target_of(tables, state, base, request, command)
@@ -197,7 +197,7 @@ def issue(tables, state, shared, log, base, request, command, now):
         log[size, 5], log[size, 6] = state[request + c.COLUMN], state[request + c.LINE]
 
 
-@inner
+@bare
 def answer(state, shared, base, notifies, done):
     """An answer is there at `done`; answers leave one a cycle, in order. After a mark they wait for it."""
     if state[base + c.MARK_FROM] >= 0:
@@ -212,7 +212,7 @@ def answer(state, shared, base, notifies, done):
     return -1
 
 
-@inner
+@bare
 def serve_mark(tables, state, shared, base, now):
     """Answer a waiting mark once the answers before it have left and no write is under way."""
     due = state[base + c.MARK_FROM]
@@ -227,7 +227,7 @@ def serve_mark(tables, state, shared, base, now):
     state[base + c.BEHIND] = 0
 
 
-@inner
+@bare
 def refresh(tables, state, shared, base, now):
     """Queue the refreshes that fall due, one for each refresh node."""
     if state[base + c.DUE] > now:
@@ -243,7 +243,7 @@ def refresh(tables, state, shared, base, now):
         state[request + c.FLAGS], state[request + c.ARRIVAL] = c.IS_PIM, now
 
 
-@inner
+@bare
 def _hit_waits(tables, state, base, queue, target):
     """Whether a request of the queue would use the row that a bank has open."""
     for position in range(size_of(state, base, queue)):
@@ -259,7 +259,7 @@ def _hit_waits(tables, state, base, queue, target):
     return False
 
 
-@inner
+@bare
 def first_ready(tables, state, base, queue, now):
     """The oldest request whose next command is legal, else the oldest; behind a fence only row commands are. Position."""
     best, arrival, before = NONE, c.FOREVER, NONE
@@ -294,7 +294,7 @@ def first_ready(tables, state, base, queue, now):
     return max(best, 0)
 
 
-@inner
+@bare
 def drains_writes(tables, state, base):
     """Decide between reads and writes, with hysteresis; which queue is served."""
     reads, writes = size_of(state, base, c.READS), size_of(state, base, c.WRITES)

@@ -1,6 +1,6 @@
 """A cycle of a controller in which something may happen: choose commands for its slots, carry them out, find the next one."""
 
-from ..functional.jit import inner
+from ..functional.jit import bare
 from . import controller_tables as c
 from .controller import (
     CHANGED,
@@ -27,18 +27,18 @@ from .controller import (
 from .tables import NONE, ZERO
 
 
-@inner
+@bare
 def _fits(tables, first, command):
     """Whether a second command may go with the first one of a cycle: one on the row bus, one on the column bus."""
     return first >= 0 and command >= 0 and field(tables, first, c.BUS) * field(tables, command, c.BUS) == 2
 
 
-@inner
+@bare
 def _legal(tables, state, base, request, command, now):
     return ready_at(tables, state, base, command, target_of(tables, state, base, request, command)) <= now
 
 
-@inner
+@bare
 def _choose(tables, state, shared, base, now, second, first):
     """The request to serve: (outcome, queue, position, next command); the command is -1 for marks and fences."""
     if size_of(state, base, c.ACTIVE) > 0:
@@ -80,14 +80,14 @@ def _choose(tables, state, shared, base, now, second, first):
     return READY if ready else WAITING, queue, position, command
 
 
-@inner
+@bare
 def _give_up(tables, state, shared, base, queue, position, now):
     remove(tables, state, base, queue, position)
     state[base + c.LAST] = now
     shared[CHANGED] = 1
 
 
-@inner
+@bare
 def _closes_active(tables, state, base, request, command):
     """Whether a command would close the bank of a request whose row was opened for it."""
     if not field(tables, command, c.CLOSES):
@@ -99,7 +99,7 @@ def _closes_active(tables, state, base, request, command):
     return False
 
 
-@inner
+@bare
 def _perform(tables, state, shared, log, base, queue, position, command, now):
     request = request_at(tables, state, base, queue, position)
     flags, final = state[request + c.FLAGS], state[request + c.COMMAND]
@@ -136,7 +136,7 @@ def _perform(tables, state, shared, log, base, queue, position, command, now):
             state[moved + c.FLAGS], state[moved + c.ARRIVAL] = flags, arrival
 
 
-@inner
+@bare
 def _next_event(tables, state, base, now, busy):
     """The next cycle in which this channel may do something by itself; after a command that is any legal one."""
     soon = state[base + c.DUE]
@@ -170,7 +170,7 @@ def _next_event(tables, state, base, now, busy):
     return soon
 
 
-@inner
+@bare
 def tick(tables, state, shared, log, base, now):
     """Everything that a controller does in cycle `now`."""
     state[base + c.DROPPED] = 0

@@ -203,7 +203,9 @@ def _entries(words: list[int], add: Any, machine: dict[str, Any], number: dict[s
             for first, second in product(before, after):
                 pairs = (beside if rule["siblings"] else rules).setdefault((first, level), {})
                 pairs[second] = max(cycles, pairs.get(second, 0))
-    limited = {(level, command) for table in (rules, beside) for (_, level), pairs in table.items() for command in pairs}
+    limited = {
+        (level, command) for table in (rules, beside) for (_, level), pairs in table.items() for command in pairs
+    }
     below = [[node for node, above in enumerate(tree.paths) if target in above] for target in range(len(tree.paths))]
 
     table = words[AT_ENTRY] = add([0] * (count * len(tree.paths) * int(ENTRY_FIELDS) + 1))
@@ -213,9 +215,7 @@ def _entries(words: list[int], add: Any, machine: dict[str, Any], number: dict[s
             nodes = [*path[: scope + 1]]
             if machine["controller"]["waits_for_all"]:
                 nodes += [node for node in below[target] if node not in path]
-            checks = [
-                node * count + command for node in nodes if (len(tree.paths[node]) - 1, command) in limited
-            ]
+            checks = [node * count + command for node in nodes if (len(tree.paths[node]) - 1, command) in limited]
             effects = {
                 node * count + after: cycles
                 for level, node in enumerate(path)

@@ -4,7 +4,7 @@ Channels that got the same requests so far are one group, simulated once; an ins
 and groups that have become alike are merged.
 """
 
-from ..functional.jit import entry, inner
+from ..functional.jit import bare, bare_entry
 from . import controller_tables as c
 from .controller import CHANGED, CYCLES, FINISH, FULL, GROUPS, OUTSTANDING, answer, append, request_at, size_of
 from .controller_cycle import tick
@@ -16,7 +16,7 @@ INSTRUCTION_FIELDS = ("command", "channels", "target", "row", "count", "column",
 STUCK, DONE, OVERFLOW = range(3)
 
 
-@inner
+@bare
 def _channels(mask):
     count = 0
     while mask:
@@ -25,7 +25,7 @@ def _channels(mask):
     return count
 
 
-@inner
+@bare
 def _split(tables, state, shared, group, part):
     """Make the channels `part` of a group a group of their own, the last one."""
     words = tables[c.WORDS]
@@ -39,7 +39,7 @@ def _split(tables, state, shared, group, part):
     shared[GROUPS] += 1
 
 
-@inner
+@bare
 def _admits(tables, state, base, queue):
     """Whether the kinds of requests that wait already let one for `queue` in."""
     if not tables[c.EXCLUSIVE]:
@@ -52,7 +52,7 @@ def _admits(tables, state, base, queue):
     return ordinary == 0
 
 
-@inner
+@bare
 def _forwards(tables, trace, pc, state, base, column):
     """Whether a waiting write answers a read."""
     if trace[pc, I_QUEUE] != c.READS or tables[c.FORWARD] == 0:
@@ -67,7 +67,7 @@ def _forwards(tables, trace, pc, state, base, column):
     return False
 
 
-@inner
+@bare
 def _takes_one(tables, trace, pc, state, base):
     queue = trace[pc, I_QUEUE]
     if not _admits(tables, state, base, queue):
@@ -76,7 +76,7 @@ def _takes_one(tables, trace, pc, state, base):
     return room or _forwards(tables, trace, pc, state, base, trace[pc, I_COLUMN])
 
 
-@inner
+@bare
 def _push(tables, trace, pc, state, shared, base, now):
     """Give a group what is left of an instruction for it, until a queue refuses."""
     queue, flags = trace[pc, I_QUEUE], trace[pc, I_FLAGS]
@@ -99,7 +99,7 @@ def _push(tables, trace, pc, state, shared, base, now):
     state[base + c.LEFT] = left
 
 
-@inner
+@bare
 def _offer(tables, trace, pc, state, shared, now):
     """Offer what is left of an instruction to all channels; whether all of it was taken.
 
@@ -130,7 +130,7 @@ def _offer(tables, trace, pc, state, shared, now):
     return left == 0
 
 
-@inner
+@bare
 def _start(tables, trace, pc, state, shared, now):
     """Decode an instruction and offer its requests; whether all were taken."""
     words, channels = tables[c.WORDS], trace[pc, I_CHANNELS]
@@ -147,7 +147,7 @@ def _start(tables, trace, pc, state, shared, now):
     return _offer(tables, trace, pc, state, shared, now)
 
 
-@inner
+@bare
 def _same(tables, state, a, b, now):
     """Whether two groups without requests will behave alike from now on; times that have passed do not matter."""
     for queue in range(c.QUEUES):
@@ -169,7 +169,7 @@ def _same(tables, state, a, b, now):
     return different == 0
 
 
-@inner
+@bare
 def _merge(tables, state, shared, now):
     """Make groups that have become alike one group again."""
     words = tables[c.WORDS]
@@ -190,7 +190,7 @@ def _merge(tables, state, shared, now):
         keep += 1
 
 
-@inner
+@bare
 def _front_end(tables, trace, pc, waits, left, state, shared, now):
     """Take instructions in cycle `now`: (next instruction, whether it waits for answers, whether part of it is left)."""
     if left:
@@ -211,7 +211,7 @@ def _front_end(tables, trace, pc, waits, left, state, shared, now):
     return pc, waits, left
 
 
-@entry
+@bare_entry
 def simulate(tables, trace, state, shared, log):
     """Run a trace to its end: DONE with the cycles in `shared`, or STUCK, or OVERFLOW.
 
@@ -254,7 +254,7 @@ def simulate(tables, trace, state, shared, log):
     return DONE
 
 
-@inner
+@bare
 def _drained(tables, state, shared):
     for group in range(shared[GROUPS]):
         for queue in range(c.QUEUES):
@@ -263,7 +263,7 @@ def _drained(tables, state, shared):
     return True
 
 
-@inner
+@bare
 def _last(tables, state, shared):
     """The last cycle in which anything was under way."""
     last = 0

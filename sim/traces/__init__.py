@@ -5,7 +5,8 @@ if __name__ != "pimlir.sim.traces":
         f"import this package as pimlir.sim.traces, not as {__name__}: a second copy would break isinstance checks"
     )
 
-from .formats import FORMATS, TraceError, read_trace
+from .formats import FORMATS, parse_trace, run_file
 from .run import TraceResult, run_trace
+from .text import TraceError
 
-__all__ = ["FORMATS", "TraceError", "TraceResult", "read_trace", "run_trace"]
+__all__ = ["FORMATS", "TraceError", "TraceResult", "parse_trace", "run_file", "run_trace"]

@@ -94,14 +94,18 @@ class StreamResult(NamedTuple):
 def run_streams(machine: dict[str, Any], tables: ControllerTables, streams: Streams, log: bool = False) -> StreamResult:
     """Run both streams to their end."""
     words, rows = _run(machine, tables, streams, 0)
-    words, rows = _run(machine, tables, streams, int(words[q.ROWS_LOGGED]))
-    counts = np.bincount(rows[:, 1], minlength=len(tables.labels)).tolist()
-    commands = {label: count for label, count in zip(tables.labels, counts, strict=True) if count}
+    if log:
+        words, rows = _run(machine, tables, streams, int(words[q.ROWS_LOGGED]))
+    labels = dict(zip(tables.commands, tables.labels, strict=True))
+    commands = {labels[name]: int(words[q.WORDS + index]) for index, name in enumerate(q.COMMANDS)}
+    commands = {label: count for label, count in commands.items() if count}
     pim, ordinary = int(words[q.PIM_DONE]), int(words[q.ORDINARY_DONE])
-    return StreamResult(pim, ordinary, TraceResult(max(pim, ordinary), commands, rows if log else rows[:0]))
+    return StreamResult(pim, ordinary, TraceResult(max(pim, ordinary), commands, rows))
 
 
-def _run(machine: dict[str, Any], tables: ControllerTables, streams: Streams, rows: int) -> tuple[np.ndarray, np.ndarray]:
+def _run(
+    machine: dict[str, Any], tables: ControllerTables, streams: Streams, rows: int
+) -> tuple[np.ndarray, np.ndarray]:
     memory, timing, geometry = machine["memory"], machine["timing"], tables.geometry
     number = np.array([tables.commands.index(name) for name in q.COMMANDS], np.int64)
     options = dict(

@@ -91,10 +91,15 @@ def test_loads_and_stores_run_on_any_machine(trace, machine):
         ("LD 0xzz\n", "attacc", "1: address: found '0xzz', expected a number"),
         ("PIM_SFM 0x0\n", "loadstore", "1: unknown request 'PIM_SFM', expected one of LD, ST"),
         ("", "attacc", "1: the trace has no requests"),
+        ("GWRITE 0\n", "neupims", "1: GWRITE: found 1 operands, expected 2: bank row"),
+        ("FLY 0\n", "neupims", "1: unknown request 'FLY', expected one of START"),
+        ("LD 0x400\n", "neupims", "1: LD: found an address of channel 1, expected channel 0"),
+        ("GWRITE 32 0\n", "neupims", "1: bank: found 32, expected 0 to 31"),
     ],
 )
 def test_a_bad_trace_is_one_line_with_its_place(pimlir, trace, text, format, message):
-    path, machine = trace(text), "aim-head" if format == "aim" else "attacc-bank"
+    path = trace(text)
+    machine = {"aim": "aim-head", "neupims": "neupims-dual"}.get(format, "attacc-bank")
     outcome = pimlir("sim", "--trace", path, "--format", format, "--machine", machine)
     assert (outcome.code, outcome.out, len(outcome.error.splitlines())) == (1, "", 1)
     assert outcome.error.startswith(f"pimlir: error: {path}:{message}")
@@ -112,6 +117,8 @@ def test_a_bad_trace_is_one_line_with_its_place(pimlir, trace, text, format, mes
         (("--machine", "attacc-bank", "--format", "aim"), 1, "the machine has not the 32 channels of 16 banks"),
         (("--machine", "attacc", "--format", "loadstore"), 1, "the machine has 80 channels, traces run on at most 62"),
         (("--machine", "neupims", "--format", "attacc"), 1, "a.trace:2: unknown request 'AiM'"),
+        (("--machine", "aim", "--format", "neupims"), 1, "format neupims does not fit the controller of aim"),
+        (("--machine", "neupims-dual", "--format", "loadstore"), 1, "format loadstore does not fit the controller"),
         (("--machine", "aim", "--log", "/nowhere/log.csv"), 1, "/nowhere/log.csv"),
     ],
 )

@@ -1,7 +1,8 @@
 """Time a trace of another PIM or DRAM simulator on the memory controller of a machine.
 
 aim: instructions of the AiM simulator. attacc: requests of AttAcc's Ramulator. loadstore: `LD address`, `ST address`.
-Machines aim-head, aim-pinned and attacc-* count exactly the cycles of those simulators, with all their defects.
+neupims: PIM and ordinary transactions of NeuPIMs' memory simulator. Machines aim-head, aim-pinned, attacc-bank (-bg, -buffer),
+neupims-dual and neupims-single count exactly the cycles of those simulators, with all their defects.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ..console import Table, atomic_file, print_tables
 from ..errors import OK
 
 HELP = "time a trace of another simulator"
-FORMATS = ("aim", "attacc", "loadstore")
+FORMATS = ("aim", "attacc", "loadstore", "neupims")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,16 +62,13 @@ def sim_trace(
     """Cycles and commands of a trace on a machine; `log` is a CSV file for all commands."""
     from ...machines.loader import load_machine
     from ...sim.timing.controller_tables import build_controller
-    from ...sim.traces.formats import read_trace
+    from ...sim.traces.formats import run_file
     from ...sim.traces.log import log_table, write_csv
-    from ...sim.traces.run import run_trace
 
     description = load_machine(machine, settings).to_dict()
     chosen: str = format or description["controller"]["trace_format"]
     tables = build_controller(description)
-    instructions = read_trace(trace, chosen, description, tables)
-    memory = description["memory"]
-    result = run_trace(tables, instructions, memory["channels"], log is not None)
+    result, more = run_file(trace, chosen, description, tables, log is not None)
     if log is not None:
         with atomic_file(Path(log)) as path, path.open("w", encoding="utf-8") as out:
             write_csv(log_table(result.log, tables), tables, out)
@@ -80,8 +78,9 @@ def sim_trace(
         "machine": description["name"],
         "settings": dict(settings or {}),
         "cycles": result.cycles,
-        "time_ns": result.cycles * memory["clock_ps"] / 1000,
+        "time_ns": result.cycles * description["memory"]["clock_ps"] / 1000,
         "commands": result.commands,
+        **more,
     }
 
 
