@@ -43,7 +43,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     shutil.copy(Path(__file__).parent / "conftest.py", folder)
     for name, text in FILES.items():
         (folder / name).write_text(text)
-    command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir=.", "."]
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", "-c", "pytest.ini", "--rootdir=.", "."]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
 
 
