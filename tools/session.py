@@ -199,7 +199,8 @@ class _Session:
     def produce(self) -> Report:
         """Tokens, one after another."""
         options = self.options
-        stop = _end_of_sequence(options.weights or options.model) if options.stop_at_eos else None
+        spec = options.weights or (options.model if self.image is None else self.image.meta["model"])
+        stop = _end_of_sequence(spec) if options.stop_at_eos else None
         stream = _TextOrIds(self.tokenizer, self.listener)
         self.listener.stage(f"prefill of {self.length} tokens")
         if self.tokenizer is not None:

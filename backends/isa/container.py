@@ -85,9 +85,12 @@ _FACTS = (
 
 
 def save_image(image: Image, path: str | os.PathLike[str]) -> None:
-    """Write the image; the file appears complete or not at all."""
+    """Write the image; the file appears complete or not at all. A device or pipe is written, not replaced."""
     path = Path(path)
     data = image_bytes(image)
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
