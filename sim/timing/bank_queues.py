@@ -7,8 +7,10 @@ until the PIM queue is empty, and PIM until theirs are. Time jumps to the next c
 
 from ..functional.jit import inner
 from . import controller_tables as c
-from .controller import group_of, ready_at
-from .tables import NONE, ZERO, numbers
+from .constraints import numbers
+from .controller import group_of
+from .engine import forbid, ready_at
+from .tables import NONE, ZERO
 
 REQUEST = ("kind", "bank", "row", "column", "macs", "results", "last", "line")
 (KIND, BANK, ROW, COLUMN, MACS, RESULTS, IS_LAST, LINE) = range(len(REQUEST))
@@ -59,7 +61,7 @@ def _slack(options, now):
 @inner
 def _legal(tables, number, timing, words, command, target, now):
     """Whether the rules allow a command now; if not, when they will is noted."""
-    at = ready_at(tables, timing, 0, number[command], target)
+    at = ready_at(tables, timing, ZERO, number[command], target)
     if command == MAC_READ:
         at = max(at, words[MAC_READY])
     elif command == RESULT:
@@ -205,14 +207,7 @@ def bank_command(tables, number, options, timing, rows, hits, words, queue, size
 def issue(tables, number, options, timing, rows, hits, words, log, command, target, request, now):
     """Issue a command: its effects, the rows that it opens or closes, and the log."""
     if command != HEADER:
-        at = tables[c.AT_ENTRY] + (number[command] * tables[c.TARGETS] + target) * c.ENTRY_FIELDS
-        for effect in range(tables[at + c.EFFECTS], tables[at + c.LIMITS], 2):
-            slot = tables[c.AT_READY] + tables[effect]
-            timing[slot] = max(timing[slot], now + tables[effect + 1])
-        for counted in range(tables[at + c.COUNTED], tables[at + c.ENTRY_FIELDS], 2):
-            ring = tables[c.AT_RING] + tables[counted]
-            timing[ring + 1 + timing[ring]] = now
-            timing[ring] = (timing[ring] + 1) % tables[counted + 1]
+        forbid(tables, timing, ZERO, number[command], target, now)
     if command == ACT:
         rows[0, target] = request[ROW]
     elif command == PRE:

@@ -6,7 +6,9 @@ begin in `state`; `shared` is what all channels have in common.
 
 from ..functional.jit import bare
 from . import controller_tables as c
-from .tables import NONE, numbers
+from .constraints import TARGETS, numbers
+from .engine import forbid, ready_at
+from .tables import NONE
 
 (UNKNOWN, MIXED, CLOSED) = numbers(-3, 0)  # what a row group holds besides a row
 READY, WAITING, HELD = 1, 0, -1  # outcome of a choice; HELD: a refresh waits and lets nothing before it
@@ -117,7 +119,7 @@ def _obstacle(tables, state, base, group, row):
 @bare
 def group_of(tables, command, target):
     """The row group that a command works on."""
-    return tables[tables[c.AT_GROUP_OF] + command * tables[c.TARGETS] + target]
+    return tables[tables[c.AT_GROUP_OF] + command * tables[TARGETS] + target]
 
 
 @bare
@@ -153,37 +155,10 @@ def target_of(tables, state, base, request, command):
 
 
 @bare
-def _entry(tables, command, target):
-    return tables[c.AT_ENTRY] + (command * tables[c.TARGETS] + target) * c.ENTRY_FIELDS
-
-
-@bare
-def ready_at(tables, state, base, command, target):
-    """First cycle in which the rules allow a command."""
-    entry = _entry(tables, command, target)
-    ready = base + tables[c.AT_READY]
-    at = 0
-    for check in range(tables[entry + c.CHECKS], tables[entry + c.EFFECTS]):
-        at = max(at, state[ready + tables[check]])
-    for limit in range(tables[entry + c.LIMITS], tables[entry + c.COUNTED], 2):
-        ring = base + tables[c.AT_RING] + tables[limit]
-        at = max(at, state[ring + 1 + state[ring]] + tables[limit + 1])
-    return at
-
-
-@bare
 def issue(tables, state, shared, log, base, request, command, now):
     """Issue a command for a request: what it forbids, the row that it opens or closes, the count and the log."""
     target = target_of(tables, state, base, request, command)
-    entry = _entry(tables, command, target)
-    ready = base + tables[c.AT_READY]
-    for effect in range(tables[entry + c.EFFECTS], tables[entry + c.LIMITS], 2):
-        slot = ready + tables[effect]
-        state[slot] = max(state[slot], now + tables[effect + 1])
-    for counted in range(tables[entry + c.COUNTED], tables[entry + c.ENTRY_FIELDS], 2):
-        ring = base + tables[c.AT_RING] + tables[counted]
-        state[ring + 1 + state[ring]] = now
-        state[ring] = (state[ring] + 1) % tables[counted + 1]
+    forbid(tables, state, base, command, target, now)
     if field(tables, command, c.OPENS):
         _set_row(tables, state, base, group_of(tables, command, target), state[request + c.ROW])
     elif field(tables, command, c.CLOSES):

@@ -16,7 +16,6 @@ from .controller import (
     first_ready,
     issue,
     next_command,
-    ready_at,
     refresh,
     remove,
     request_at,
@@ -24,6 +23,7 @@ from .controller import (
     size_of,
     target_of,
 )
+from .engine import ready_at
 from .tables import NONE, ZERO
 
 

@@ -5,12 +5,22 @@ group is a set of channels whose requests were the same so far, so that one of t
 """
 
 from collections.abc import Iterable
-from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .tables import LEVELS, NEVER, numbers
+from .constraints import (
+    AT_READY,
+    AT_RING,
+    COMMANDS,
+    CORE_FACTS,
+    LEVELS,
+    TARGETS,
+    Geometry,
+    build_entries,
+    geometry,
+    numbers,
+)
 
 FOREVER = np.int64(1 << 60)
 BEHIND_ENTRIES = 1024  # answers that may wait behind a mark, more than all queues hold
@@ -18,21 +28,20 @@ BEHIND_ENTRIES = 1024  # answers that may wait behind a mark, more than all queu
 (ACTIVE, PRIORITY, PIM, READS, WRITES, QUEUES) = numbers(0, 6)
 """Queues of a channel: requests whose row was opened for them, refreshes, PIM requests, ordinary reads and writes."""
 
-(COMMANDS, TARGETS, GROUPS, CAPACITY, WORDS, REFRESH_NODES, REFRESH_INTERVAL, REFRESH_TARGET, REF) = numbers(0, 9)
-(WIDTH, STRICT, EXCLUSIVE, FORWARD, WRITE_HIGH, WRITE_LOW, SLOTS, IN_ORDER, PROTECT) = numbers(9, 18)
-(CLOSE_FIRST, OVERTAKE, MODE_COMMAND, ENTRIES, BANKS) = numbers(18, 23)
-(AT_COMMAND, AT_ENTRY, AT_GROUP_OF, AT_GROUP) = numbers(23, 27)  # in tables
-(AT_ORDER, AT_REQUEST, AT_BEHIND, AT_BANK_ROW, AT_ROW, AT_READY, AT_RING) = numbers(27, 34)  # in the words of a group
-FACTS = 34
+(GROUPS, CAPACITY, WORDS, REFRESH_NODES, REFRESH_INTERVAL, REFRESH_TARGET, REF) = numbers(CORE_FACTS, CORE_FACTS + 7)
+(WIDTH, STRICT, EXCLUSIVE, FORWARD, WRITE_HIGH, WRITE_LOW, SLOTS, IN_ORDER, PROTECT) = numbers(
+    CORE_FACTS + 7, CORE_FACTS + 16
+)
+(CLOSE_FIRST, OVERTAKE, MODE_COMMAND, ENTRIES, BANKS) = numbers(CORE_FACTS + 16, CORE_FACTS + 21)
+(AT_COMMAND, AT_GROUP_OF, AT_GROUP) = numbers(CORE_FACTS + 21, CORE_FACTS + 24)  # in tables
+(AT_ORDER, AT_REQUEST, AT_BEHIND, AT_BANK_ROW, AT_ROW) = numbers(CORE_FACTS + 24, CORE_FACTS + 29)  # in a group's words
+FACTS = CORE_FACTS + 29
 
 FORWARDING = ("off", "same_address", "any")
 
 (BUS, OPENS, CLOSES, HITS, LATENCY, REGISTER, ACTIVATE, PRECHARGE, ONE_BANK, COMMAND_FIELDS) = numbers(0, 10)
 """Fields of a command. `BUS` 0 none, 1 row, 2 column; `HITS`: it needs a row and is a row hit when it is next;
 `ACTIVATE`, `PRECHARGE`: commands that prepare it, or -1; `ONE_BANK`: it names one bank."""
-
-(CHECKS, EFFECTS, LIMITS, COUNTED, ENTRY_FIELDS) = numbers(0, 5)
-"""As in `tables`, but for every command and target, a target being any node: banks first, then the other levels."""
 
 (MEMBERS, CONTAINED, OVERLAPPING, GROUP_FIELDS) = numbers(0, 4)
 """Fields of a row group, a set of banks that some command works on: its banks, and groups inside and across it."""
@@ -52,42 +61,6 @@ IS_PIM, IS_READ, NOTIFIES, IS_MARK, IS_FENCE = (1 << bit for bit in range(5))
 controller (SYNC, EOC); orders the PIM queue (barrier)."""
 
 LOG_FIELDS = ("cycle", "command", "channels", "target", "row", "column", "line")
-
-
-class Geometry(NamedTuple):
-    """Numbers of the nodes of a channel: banks come first, in the order of their indices; then channel, ... bank groups."""
-
-    extents: tuple[int, ...]  # of each level
-    first: tuple[int, ...]  # target number of the first node of each level
-    paths: list[tuple[int, ...]]  # [target] targets from the channel down to this one
-    indices: list[tuple[int, ...]]  # [target] index at each level from the channel down
-
-    @property
-    def banks(self) -> int:
-        return int(np.prod(self.extents))
-
-    def target(self, indices: Iterable[int]) -> int:
-        """The node with these indices, one for each level from pseudo-channel on; fewer name a higher node."""
-        level = position = 0
-        for level, index in enumerate(indices, 1):
-            position = position * self.extents[level] + index
-        return self.first[level] + position
-
-
-def geometry(memory: dict[str, Any]) -> Geometry:
-    """The tree of a channel."""
-    counts = ("pseudo_channels", "ranks", "bank_groups", "banks_per_group")
-    extents = (1, *(memory[key] for key in counts))
-    sizes = np.cumprod(extents).tolist()
-    first = [int(sizes[-1] + sum(sizes[:level])) for level in range(len(LEVELS) - 1)] + [0]
-    paths: list[tuple[int, ...]] = [()] * (sum(sizes))
-    indices: list[tuple[int, ...]] = [()] * (sum(sizes))
-    for level in range(len(LEVELS)):
-        for position, index in enumerate(product(*(range(extent) for extent in extents[: level + 1]))):
-            above = paths[first[level - 1] + position // extents[level]] if level else ()
-            paths[first[level] + position] = (*above, first[level] + position)
-            indices[first[level] + position] = index
-    return Geometry(extents, tuple(first), paths, indices)
 
 
 class ControllerTables(NamedTuple):
@@ -138,7 +111,7 @@ def build_controller(machine: dict[str, Any]) -> ControllerTables:
         fields += [command["register_mode"], number[opens_with], number[closes_with], command["scope"] == "bank"]
     words[AT_COMMAND] = add(fields)
     _groups(words, add, machine, tree)
-    rings = _entries(words, add, machine, number, tree)
+    rings = build_entries(words, machine, tree)
 
     places = {
         AT_ORDER: list(range(capacity)) * int(QUEUES),
@@ -184,72 +157,3 @@ def _groups(words: list[int], add: Any, machine: dict[str, Any], tree: Geometry)
         for field, values in ((MEMBERS, sorted(banks)), (CONTAINED, inside), (OVERLAPPING, across)):
             words[table + group * GROUP_FIELDS + field] = add(values)
     words[table + len(sets) * GROUP_FIELDS] = len(words)
-
-
-def _entries(words: list[int], add: Any, machine: dict[str, Any], number: dict[str, int], tree: Geometry) -> list[int]:
-    """Add checks and effects of every command at every target; the rings of the counting rules."""
-    count = len(machine["command"])
-    rules: dict[tuple[int, int], dict[int, int]] = {}  # (preceding, level) -> {following: cycles}
-    beside: dict[tuple[int, int], dict[int, int]] = {}  # the same for the other nodes of a level
-    windows: list[tuple[int, set[int], set[int], int, int, int]] = []
-    rings: list[int] = []
-    for rule in machine["constraint"]:
-        level, cycles, size = LEVELS.index(rule["level"]), rule["cycles"], rule["window"]
-        before, after = ({number[name] for name in rule[key]} for key in ("preceding", "following"))
-        if size > 1:
-            windows.append((level, before, after, cycles, size, len(rings)))
-            rings += [0, *[NEVER] * size] * len(tree.paths)
-        elif cycles > 0:
-            for first, second in product(before, after):
-                pairs = (beside if rule["siblings"] else rules).setdefault((first, level), {})
-                pairs[second] = max(cycles, pairs.get(second, 0))
-    limited = {
-        (level, command) for table in (rules, beside) for (_, level), pairs in table.items() for command in pairs
-    }
-    below = [[node for node, above in enumerate(tree.paths) if target in above] for target in range(len(tree.paths))]
-
-    table = words[AT_ENTRY] = add([0] * (count * len(tree.paths) * int(ENTRY_FIELDS) + 1))
-    for command, (name, description) in enumerate(machine["command"].items()):
-        scope, echo = LEVELS.index(description["scope"]), machine["controller"]["echo"].get(name)
-        for target, path in enumerate(tree.paths):
-            nodes = [*path[: scope + 1]]
-            if machine["controller"]["waits_for_all"]:
-                nodes += [node for node in below[target] if node not in path]
-            checks = [node * count + command for node in nodes if (len(tree.paths[node]) - 1, command) in limited]
-            effects = {
-                node * count + after: cycles
-                for level, node in enumerate(path)
-                for after, cycles in rules.get((command, level), {}).items()
-            }
-            for level, node in enumerate(path[1:], 1):
-                for other in (other for other in below[path[level - 1]] if len(tree.paths[other]) == level + 1):
-                    if other != node:
-                        for after, cycles in beside.get((command, level), {}).items():
-                            effects[other * count + after] = max(cycles, effects.get(other * count + after, 0))
-            for bank in _echoed(echo, target, tree) if echo else ():
-                for after, cycles in rules.get((command, len(LEVELS) - 1), {}).items():
-                    effects[bank * count + after] = cycles
-            near = [(w, w[5] + path[w[0]] * (1 + w[4])) for w in windows if w[0] < len(path)]
-            limits = [(ring, w[3]) for w, ring in near if command in w[2] and w[0] <= scope]
-            counted = [(ring, w[4]) for w, ring in near if command in w[1]]
-            entry = table + (command * len(tree.paths) + target) * ENTRY_FIELDS
-            words[entry + CHECKS] = add(checks)
-            for field, pairs in ((EFFECTS, effects.items()), (LIMITS, limits), (COUNTED, counted)):
-                words[entry + field] = add(word for pair in pairs for word in pair)
-            words[entry + ENTRY_FIELDS] = len(words)
-    return rings or [0]
-
-
-def _echoed(echo: dict[str, str], target: int, tree: Geometry) -> list[int]:
-    index = tree.indices[target]
-    if len(index) < len(LEVELS):
-        return []
-    choices = []
-    for level, name in enumerate(LEVELS[1:], 1):
-        source = echo.get(name, name)
-        choices.append(range(tree.extents[level]) if source == "all" else (index[LEVELS.index(source)],))
-    return [
-        tree.target(banks)
-        for banks in product(*choices)
-        if all(i < n for i, n in zip(banks, tree.extents[1:], strict=True))
-    ]

@@ -6,6 +6,7 @@ and groups that have become alike are merged.
 
 from ..functional.jit import bare, bare_entry
 from . import controller_tables as c
+from .constraints import AT_READY, AT_RING
 from .controller import CHANGED, CYCLES, FINISH, FULL, GROUPS, OUTSTANDING, answer, append, request_at, size_of
 from .controller_cycle import tick
 from .tables import ZERO
@@ -162,9 +163,9 @@ def _same(tables, state, a, b, now):
     different = 0
     for word in range(tables[c.BANKS]):
         different += state[a + tables[c.AT_BANK_ROW] + word] != state[b + tables[c.AT_BANK_ROW] + word]
-    for word in range(tables[c.AT_READY], tables[c.AT_RING]):
+    for word in range(tables[AT_READY], tables[AT_RING]):
         different += max(state[a + word], now) != max(state[b + word], now)
-    for word in range(tables[c.AT_RING], tables[c.WORDS]):
+    for word in range(tables[AT_RING], tables[c.WORDS]):
         different += state[a + word] != state[b + word]
     return different == 0
 

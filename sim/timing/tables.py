@@ -4,20 +4,15 @@ Flat because Numba counts references of every array that it takes out of a tuple
 `tables` starts with the numbers below; those called AT_ are offsets of a region, in `tables` or in `state`.
 """
 
-from collections.abc import Iterator
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 
-LEVELS = ("channel", "pseudo_channel", "rank", "bank_group", "bank")
+from .constraints import LEVELS, NEVER, numbers
+
 INSTRUCTIONS = ("write_buffer", "copy_row", "activate", "mac", "read_acc", "precharge", "scatter")
 """PIM instructions that stand for DRAM commands, in the order of the instruction table."""
-
-
-def numbers(begin: int, end: int) -> Iterator[Any]:
-    """Typed constants: Numba compiles a function anew for every literal that it is called with."""
-    return map(np.int64, range(begin, end))
 
 
 NONE, ZERO, ONE = numbers(-1, 2)
@@ -30,7 +25,6 @@ TIME also tells when the program goes on after it was interrupted. Cycles are of
 FINISHED, PAUSED, FAULTED = numbers(0, 3)
 """What walking a program returns; it pauses before an instruction that starts after the horizon."""
 
-NEVER = -(1 << 60)  # long before cycle 0
 BUS_SLOTS = 1024  # cycles around the present for which the row-command bus is remembered
 LOG_FIELDS = ("cycle", "command", "channel", "node", "row", "count", "spacing", "tag")
 
