@@ -18,7 +18,9 @@ PLAN_ARGUMENTS = ("tokens", "sequences")
 
 
 class Timing(Protocol):
-    """What the system needs of a timing model."""
+    """What the system needs of a timing model; `sequences` int64[n, 4] is the sequence table of the step."""
+
+    sequences: np.ndarray
 
     def launch(self, program_index: int, arguments: np.ndarray, start_ps: int) -> int:
         """Finish time of a kernel that starts at `start_ps`."""
@@ -111,8 +113,12 @@ class System:
     def step(self, tokens: Sequence[int], sequences: Sequence[SequenceRow]) -> StepResult:
         """Run the plan once on `tokens`, of which each sequence (first_row, new, past, slot) owns a range of rows."""
         self._check(tokens, sequences)
+        table = np.array(sequences, np.int64).reshape(len(sequences), -1)
         if self._devices is not None:
             self._buffers["tokens"][: len(tokens)] = tokens
+            self._devices.sequences = table
+        if self.timing is not None:
+            self.timing.sequences = table
         result = StepResult(self.now_ps, self.now_ps)
         free = {"npu": self.now_ps, "pim": self.now_ps}
         events: dict[int, int] = {}

@@ -49,14 +49,12 @@ class FunctionEmitter:
     def block(self, block: Block) -> None:
         registers: list[int] = []
         for op in block.ops:
-            register = self.op(op)
-            if register is not None:
-                registers.append(register)
+            registers += self.op(op)
         for register in registers:
             self.builder.release(register)
 
-    def op(self, op: Operation) -> int | None:
-        """Emit one op; returns the register that it took until the end of its block."""
+    def op(self, op: Operation) -> Sequence[int]:
+        """Emit one op; returns the registers that it took until the end of its block."""
         match op:
             case InstructionOp():
                 self.instruction(op)
@@ -80,11 +78,21 @@ class FunctionEmitter:
                 self.semaphores[op.result] = self.builder.semaphore(op.initial.value.data)
             case AdvanceOp():
                 self.advance(op)
+            case host.SequenceOp():
+                return self.sequence(op)
             case host.BufferOp() | scf.YieldOp() | func.ReturnOp():
                 pass
             case _:
-                return self.scalar(op)
-        return None
+                return [self.scalar(op)]
+        return ()
+
+    def sequence(self, op: host.SequenceOp) -> list[int]:
+        registers = [self.builder.register() for _ in op.results]
+        names = dict(zip(("first_row", "new_tokens", "past", "slot"), registers, strict=True))
+        self.builder.emit("sequence", index=self.affine(op.index), **names)
+        for result, register in zip(op.results, registers, strict=True):
+            self.values[result] = Affine.register(register)
+        return registers
 
     def scalar(self, op: Operation) -> int:
         name = _SCALARS.get(type(op))

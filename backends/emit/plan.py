@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xdsl.dialects import func, scf
@@ -26,7 +26,7 @@ class PlanEmitter(FunctionEmitter):
         self.events: dict[SSAValue, int] = {}
         self.event_count = 0
 
-    def op(self, op: Operation) -> int | None:
+    def op(self, op: Operation) -> Sequence[int]:
         match op:
             case host.StartOp():
                 self.events[op.result] = _NO_EVENT
@@ -34,17 +34,11 @@ class PlanEmitter(FunctionEmitter):
                 if op.address is None:
                     raise PassFailedException("a buffer of the plan has no address: run npu-allocate-scratchpad first")
                 self.values[op.result] = Affine(op.address.value.data)
-            case host.SequenceOp():
-                names = ("first_row", "new_tokens", "past", "slot")
-                registers: dict[str, Any] = {name: self.builder.register() for name in names}
-                self.builder.emit("sequence", index=self.affine(op.index), **registers)
-                for result, register in zip(op.results, registers.values(), strict=True):
-                    self.values[result] = Affine.register(register)
             case host.LaunchOp():
                 self.launch(op)
             case _:
                 return super().op(op)
-        return None
+        return ()
 
     def loop(self, op: scf.ForOp) -> None:
         """Carried events stay in one slot: the slot of the initial event takes the yielded one."""

@@ -2,7 +2,7 @@
 
 `launch` starts kernel `kernel` (index into the image's programs) when its device has finished its earlier launches and the
 events `after*` (-1: none) are complete, with the values of `arg*` in the kernel's registers 0..; `event` (-1: none) is
-overwritten with its completion. `sequence` reads the sequence table that came with the step.
+overwritten with its completion.
 """
 
 from .spec import CONTROL, InstructionSet, Opcode
@@ -35,14 +35,6 @@ HOST = InstructionSet(
                 "after2": -1,
                 **{f"arg{i}": 0 for i in range(MAX_ARGUMENTS)},
             },
-        ),
-        Opcode(
-            9,
-            "sequence",
-            "ctl",
-            ("index", "first_row", "new_tokens", "past", "slot"),
-            "Registers named by the last four fields = row `index` of the sequence table.",
-            registers=("first_row", "new_tokens", "past", "slot"),
         ),
     ),
 )

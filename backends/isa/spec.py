@@ -117,5 +117,13 @@ CONTROL = (
         registers=("result",),
         defaults={"b": 0},
     ),
+    Opcode(
+        4,
+        "sequence",
+        "ctl",
+        ("index", "first_row", "new_tokens", "past", "slot"),
+        "Registers named by the last four fields = row `index` of the sequence table of the step.",
+        registers=("first_row", "new_tokens", "past", "slot"),
+    ),
 )
 """Sequencing instructions, the same in all three sets."""

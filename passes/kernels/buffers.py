@@ -83,14 +83,14 @@ class KernelBuffers:
 
     def replace(self, convert: Callable[[Operation], list[Operation]]) -> None:
         """Replace each `llm` op by what `convert` returns, then drop reads, writes and everything left unused."""
-        for op in list(self.function.body.block.ops):
+        for op in list(self.function.walk()):
             if op.name.startswith("llm.") and not isinstance(op, llm.GetWeightOp):
                 new_ops = convert(op)
                 for new in new_ops:
                     if "source" in op.attributes:
                         new.attributes["source"] = op.attributes["source"]
                 Rewriter.insert_op(new_ops, InsertPoint.before(op))
-        for op in reversed(list(self.function.body.block.ops)):
+        for op in list(self.function.walk(reverse=True)):
             dead = isinstance(op, host.WriteOp) or op.name.startswith("llm.")
             pure = isinstance(op, host.ReadOp | host.CacheOp | host.OneSequenceOp | host.ViewOp)
             if dead or (pure and not any(result.uses for result in op.results)):

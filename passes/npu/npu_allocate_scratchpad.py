@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from xdsl.context import Context
+from xdsl.dialects import scf
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Operation
+from xdsl.ir import Block, Operation
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
@@ -84,10 +85,21 @@ def _buffers(function: FuncOp) -> Iterable[host.BufferOp]:
 
 
 def _live_range(buffer: host.BufferOp, function: FuncOp) -> _LiveRange:
-    block = function.body.block
+    block = _body(function)
     order: dict[Operation, int] = {op: index for index, op in enumerate(block.ops)}
     uses = [order[top_level(use.operation, block)] for use in buffer.result.uses]
     return _LiveRange(buffer, min(uses, default=0), max(uses, default=0))
+
+
+def _body(function: FuncOp) -> Block:
+    """Where the lives of buffers are measured: in the loop over sequences of a kernel that has one.
+
+    An iteration leaves nothing on chip to the next one, so what holds within an iteration holds for all.
+    """
+    for op in function.body.block.ops:
+        if isinstance(op, scf.ForOp) and isinstance(op.body.block.first_op, host.SequenceOp):
+            return op.body.block
+    return function.body.block
 
 
 def _place(ranges: list[_LiveRange], base: int, align: int) -> int:

@@ -28,8 +28,8 @@ class LlmOutlineKernelsPass(ModulePass):
     """Outline placed ops into kernels; the step becomes the host plan.
 
     Ops are taken in an order that keeps each device busy as long as it can go on; a run of ops of one device becomes a
-    kernel. Ops that look at the sequence table work on one sequence at a time: the plan loops over the sequences around
-    their kernels, which read and write the rows of that sequence. Values that cross kernels become `host.buffer`s in
+    kernel. Ops that look at the sequence table work on one sequence at a time: their kernel loops over the sequences
+    from `begin` to `end` and reads and writes the rows of each. Values that cross kernels become `host.buffer`s in
     on-chip memory, whose sizes come from `#llm.bounds`. Each launch waits for the one before.
 
     Before (placed by `llm-place`):
@@ -223,28 +223,8 @@ class _Plan:
         scope: str,
         first_index: int,
     ) -> SSAValue:
-        index = first_index
-        position = 0
-        while position < len(groups):
-            group = groups[position]
-            if not group.per_sequence:
-                event = self.launch(group, f"{scope}_{index}", out, event, layer, None)
-                position, index = position + 1, index + 1
-                continue
-            body = Block(arg_types=[IndexType(), host.EventType()])
-            body.args[0].name_hint, body.args[1].name_hint = "sequence", "previous"
-            table = host.SequenceOp(body.args[0])
-            for result, name in zip(table.results, ("first", "new", "past", "slot"), strict=True):
-                result.name_hint = name
-            ops: list[Operation] = [table]
-            last: SSAValue = body.args[1]
-            while position < len(groups) and groups[position].per_sequence:
-                last = self.launch(groups[position], f"{scope}_{index}", ops, last, layer, table)
-                position, index = position + 1, index + 1
-            body.add_ops([*ops, scf.YieldOp(last)])
-            loop = scf.ForOp(self.constant(0), self.sequences, self.constant(1), [event], Region(body))
-            out.append(loop)
-            event = loop.results[0]
+        for index, group in enumerate(groups, first_index):
+            event = self.launch(group, f"{scope}_{index}", out, event, layer)
         return event
 
     def launch(
@@ -254,16 +234,15 @@ class _Plan:
         out: list[Operation],
         event: SSAValue,
         layer: SSAValue | None,
-        table: host.SequenceOp | None,
     ) -> SSAValue:
         kernel = _Kernel(self, group, layer is not None)
         function = kernel.build(f"{name}_{group.device}")
         self.kernels.append(function)
         arguments = list(kernel.buffer_arguments)
-        if table is None:
-            arguments.append(self.rows if group.count == ROWS else self.sequences)
+        if group.per_sequence:
+            arguments += [self.constant(0), self.sequences]
         else:
-            arguments += [*table.results, table.index]
+            arguments.append(self.rows if group.count == ROWS else self.sequences)
         if layer is not None:
             arguments.append(layer)
         op = host.LaunchOp(function.sym_name.data, arguments, [event])
@@ -308,10 +287,18 @@ class _Kernel:
         for value in outputs:
             buffer, rows = self.place(value, index[self.plan.buffers[value]])
             epilogue.append(host.WriteOp(self.values[value], buffer, rows))
-        self.block.add_ops([*self.prologue, *body, *epilogue, func.ReturnOp()])
+        ops = [*self.prologue, *body, *epilogue]
+        self.block.add_ops([*(self.sequence_loop(ops) if self.group.per_sequence else ops), func.ReturnOp()])
         function = func.FuncOp(name, ([argument.type for argument in self.block.args], []), Region(self.block))
         function.attributes[host.DEVICE] = StringAttr(self.group.device)
         return function
+
+    def sequence_loop(self, ops: list[Operation]) -> list[Operation]:
+        """`ops` for every sequence of the range that the kernel was launched for."""
+        self.loop_body.add_ops([self.table, *ops, scf.YieldOp()])
+        one = arith.ConstantOp(IntegerAttr(1, IndexType()))
+        one.result.name_hint = "c1"
+        return [one, scf.ForOp(self.begin, self.end, one, [], Region(self.loop_body))]
 
     def add_buffer(self, buffer: SSAValue) -> None:
         if buffer in self.buffer_arguments:
@@ -327,13 +314,18 @@ class _Kernel:
     def add_scalars(self) -> None:
         index = IndexType()
         if self.group.per_sequence:
-            self.first, self.new, self.past, self.slot, self.sequence = (
-                self.argument(index, name) for name in ("first", "new", "past", "slot", "sequence")
-            )
-            table = host.OneSequenceOp(self.new, self.past, self.slot)
-            table.result.name_hint = "seqs"
-            self.values[self.plan.seqs] = table.result
-            self.prologue.append(table)
+            self.begin, self.end = self.argument(index, "begin"), self.argument(index, "end")
+            self.loop_body = Block(arg_types=[index])
+            self.sequence = self.loop_body.args[0]
+            self.sequence.name_hint = "sequence"
+            self.table = host.SequenceOp(self.sequence)
+            self.first, self.new, past, slot = self.table.results
+            for result, hint in zip(self.table.results, ("first", "new", "past", "slot"), strict=True):
+                result.name_hint = hint
+            one_sequence = host.OneSequenceOp(self.new, past, slot)
+            one_sequence.result.name_hint = "seqs"
+            self.values[self.plan.seqs] = one_sequence.result
+            self.prologue.append(one_sequence)
         else:
             self.rows = self.argument(index, "rows")
         if self.in_layer:
@@ -343,8 +335,6 @@ class _Kernel:
         """The buffer and the number of rows under which this kernel knows `value`."""
         if not self.group.per_sequence:
             return argument, self.rows
-        if isinstance(value.type, llm.RaggedType):
-            return argument, self.new
         if self.plan.count_of[value] == SEQUENCES:
             one = arith.ConstantOp(IntegerAttr(1, IndexType()))
             self.prologue.append(one)

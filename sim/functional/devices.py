@@ -7,7 +7,7 @@ import numpy as np
 from ...backends.isa.image import Buffer, Image, Program
 from ...backends.isa.spec import REGISTERS
 from ..memory import DTYPES, BankMemory
-from .dispatch import FAULT_SIZE
+from .dispatch import FAULT_SIZE, SEQUENCE_FIELDS
 from .errors import SimulationError
 from .faults import fault_error
 from .half import LANES
@@ -18,7 +18,10 @@ COLUMN_BYTES = 2 * LANES
 
 
 class Devices:
-    """All state that instructions can see. It lives from launch to launch, as it does in hardware."""
+    """All state that instructions can see. It lives from launch to launch, as it does in hardware.
+
+    `sequences` is the sequence table of the step; whoever runs a step sets it.
+    """
 
     def __init__(self, image: Image, memory: BankMemory):
         npu, pim = image.machine["npu"], image.machine.get("pim") or {}
@@ -36,6 +39,7 @@ class Devices:
         self.scratch = np.zeros(SCRATCH, np.float32)
         self.registers = np.zeros(REGISTERS, np.int64)
         self.fault = np.zeros(FAULT_SIZE, np.int64)
+        self.sequences = np.zeros((0, len(SEQUENCE_FIELDS)), np.int64)
         self.programs = [_Loaded(program) for program in image.programs]
 
     def run(self, index: int, arguments: list[int]) -> None:
@@ -50,6 +54,7 @@ class Devices:
                 loaded.code,
                 loaded.terms,
                 registers,
+                self.sequences,
                 semaphores,
                 self.memory.flat,
                 self.memory.linear_bytes,
@@ -63,6 +68,7 @@ class Devices:
                 loaded.code,
                 loaded.terms,
                 registers,
+                self.sequences,
                 semaphores,
                 self.memory.rows,
                 self.local,

@@ -21,9 +21,9 @@ def columns(opcode: Opcode) -> Any:
     return namedtuple(f"{opcode.name}_columns", opcode.fields)(*(opcode.column(name) for name in opcode.fields))
 
 
-_HALT, _LOOP, _END, _SCALAR = (opcode.number for opcode in CONTROL)
-LAST_CONTROL = _SCALAR
-_loop, _end, _scalar = (columns(opcode) for opcode in CONTROL[1:])
+_HALT, _LOOP, _END, _SCALAR, _SEQUENCE = (opcode.number for opcode in CONTROL)
+LAST_CONTROL = _SEQUENCE
+_loop, _end, _scalar, _sequence = (columns(opcode) for opcode in CONTROL[1:])
 _TERM_BEGIN, _TERM_COUNT = HEADER.index("term_begin"), HEADER.index("term_count")
 _WAITS = (HEADER.index("wait0"), HEADER.index("wait1"))
 _POSTS = (HEADER.index("post0"), HEADER.index("post1"))
@@ -31,6 +31,9 @@ _SET, _CEILDIV, _DIV, _REM, _MIN, _MAX, _MUL, _SUB = (SCALAR_OPS.index(name) for
 
 ZERO, ONE, WORD, MAX_EXTENT, MAX_INT = (np.int64(value) for value in (0, 1, 4, 1 << 30, 2**63 - 1))
 """Typed, because a kernel is compiled anew for each literal it is called with."""
+
+SEQUENCE_FIELDS = CONTROL[-1].fields[1:]
+"""Columns of the sequence table, in which order the instruction names its registers."""
 
 FINISHED, FAILED = -1, -2
 """What `control` returns instead of the next instruction."""
@@ -47,8 +50,11 @@ def fetch(code, terms, registers, pc, row):
 
 
 @inner
-def control(code, terms, registers, pc, row, fault):
-    """Execute the sequencing instruction in `row`; the index of the next one, FINISHED or FAILED."""
+def control(code, terms, registers, sequences, pc, row, fault):
+    """Execute the sequencing instruction in `row`; the index of the next one, FINISHED or FAILED.
+
+    `sequences` int64[sequences of the step, 4] is the sequence table.
+    """
     opcode = row[0]
     if opcode == _HALT:
         return FINISHED
@@ -65,6 +71,13 @@ def control(code, terms, registers, pc, row, fault):
         registers[counter] += step
         fetch(code, terms, registers, begin, row)
         return begin + 1 if registers[counter] < row[_loop.stop] else pc + 1
+    if opcode == _SEQUENCE:
+        if not within(fault, row, _sequence.index, ZERO, len(sequences) - ONE):
+            return FAILED
+        index = row[_sequence.index]
+        for field in range(len(SEQUENCE_FIELDS)):
+            registers[row[_sequence.first_row + field]] = sequences[index, field]
+        return pc + 1
     return _run_scalar(registers, pc, row, fault)
 
 

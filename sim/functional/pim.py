@@ -53,6 +53,7 @@ def run_pim(
     code,
     terms,
     registers,
+    sequences,
     semaphores,
     memory,
     local,
@@ -79,7 +80,7 @@ def run_pim(
         opcode = row[0]
         if opcode <= LAST_CONTROL:
             post(semaphores, row)
-            pc = control(code, terms, registers, pc, row, fault)
+            pc = control(code, terms, registers, sequences, pc, row, fault)
             if pc == FINISHED:
                 return OK
             if pc == FAILED:

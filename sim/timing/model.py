@@ -7,7 +7,7 @@ import numpy as np
 from ...backends.isa.image import Image, Program
 from ...backends.isa.spec import REGISTERS, WIDTH
 from ..energy import energy_fj, missing
-from ..functional.dispatch import FAULT_SIZE, MAX_INT
+from ..functional.dispatch import FAULT_SIZE, MAX_INT, SEQUENCE_FIELDS
 from ..functional.errors import SimulationError
 from ..functional.faults import fault_error
 from . import npu as npu_time
@@ -40,6 +40,7 @@ class TimingModel:
     `begin` a launch on a device that is idle, then `advance` until it is finished; `launch` does both. With dual row
     buffers the programs of two devices advance together in time and contend for the channels instruction by
     instruction; with one row buffer a launch has a channel to itself, in the order in which they were begun.
+    `sequences` is the sequence table of the step that launches belong to.
     """
 
     def __init__(self, image: Image, log_capacity: int = 0):
@@ -54,6 +55,7 @@ class TimingModel:
         self._npu_counters = np.zeros(len(npu_time.COUNTERS) + max(1, self.arrays), np.int64)
         self._pim_counters = np.zeros(len(pim_time.COUNTERS), np.int64)
         self._fault = np.zeros(FAULT_SIZE, np.int64)
+        self.sequences = np.zeros((0, len(SEQUENCE_FIELDS)), np.int64)
         self._running: list[_Walk] = []
         self._by_program: dict[int, _Launches] = {}
         self._first_ps: int | None = None
@@ -108,7 +110,7 @@ class TimingModel:
         before = self._totals()
         program, launches = walk.program, self._by_program[walk.index]
         horizon = np.int64(MAX_INT if horizon_ps is None else horizon_ps // walk.clock_ps)
-        place = (walk.code, walk.terms, walk.registers, walk.row, walk.place, horizon)
+        place = (walk.code, walk.terms, walk.registers, self.sequences, walk.row, walk.place, horizon)
         if program.device == "npu":
             counters = (self._npu_counters, launches.by_tag, self._fault)
             status = npu_time.run_npu(self.dram.tables, self.dram.state, self.npu, walk.queues, *place, *counters)

@@ -161,10 +161,10 @@ def executed(image: Image, tokens: int, sequences: Sequence[tuple[int, int, int,
     plan = Plan(image.plan, image.programs)
     plan.run((tokens, len(sequences)), sequences, lambda kernel, arguments, *_: launches.append((kernel, arguments)))
     for kernel, arguments in launches:
-        yield from _walk(image.programs[kernel], arguments)
+        yield from _walk(image.programs[kernel], arguments, sequences)
 
 
-def _walk(program: Program, arguments: list[int]) -> Iterator[Executed]:
+def _walk(program: Program, arguments: list[int], sequences: Sequence[tuple[int, int, int, int]]) -> Iterator[Executed]:
     isa = {"npu": NPU, "pim": PIM}[program.device]
     registers = [*arguments, *[0] * (REGISTERS - len(arguments))]
     tag = HEADER.index("tag")
@@ -197,6 +197,9 @@ def _walk(program: Program, arguments: list[int]) -> Iterator[Executed]:
             case "scalar":
                 a, b = fields["a"], fields["b"]
                 registers[fields["result"]] = _SCALARS[SCALAR_OPS[fields["op"]]](a, b)
+            case "sequence":
+                for register, value in zip(list(fields.values())[1:], sequences[fields["index"]], strict=True):
+                    registers[register] = value
             case _:
                 yield Executed(program.name, program.tags[row[tag]], opcode.name, fields)
 

@@ -114,8 +114,8 @@ class Queues:
         self.posts = [deque([nothing] * int(initial)) for initial in program.semaphores]
         self.users: dict[tuple[int, str], int] = {}
 
-    def run(self, arguments: Sequence[int]) -> None:
-        for index, name, queue, row, fields in instructions(self.program, arguments):
+    def run(self, arguments: Sequence[int], sequences: Sequence[Sequence[int]] = ()) -> None:
+        for index, name, queue, row, fields in instructions(self.program, arguments, sequences):
             self.instruction(f"{self.program.name}, instruction {index} ({name})", name, queue, row, fields)
         for number, (initial, left) in enumerate(zip(self.program.semaphores, self.posts, strict=True)):
             assert len(left) == initial, f"{self.program.name}: semaphore {number} ends at {len(left)}, not {initial}"
@@ -188,7 +188,7 @@ def header_pairs(row: list[int], which: str) -> Iterator[tuple[int, int]]:
 
 
 def instructions(
-    program: Program, arguments: Sequence[int]
+    program: Program, arguments: Sequence[int], sequences: Sequence[Sequence[int]]
 ) -> Iterator[tuple[int, str, int, list[int], dict[str, int]]]:
     """The instructions that a program executes, with their fields as numbers, in program order."""
     registers = [*arguments, *[0] * (REGISTERS - len(arguments))]
@@ -218,6 +218,10 @@ def instructions(
                 index = begin + 1 if registers[loop["counter"]] < loop["stop"] else index + 1
             case "scalar":
                 registers[f["result"]] = scalar(SCALAR_OPS[f["op"]], f["a"], f["b"])
+                index += 1
+            case "sequence":
+                for register, value in zip(list(f.values())[1:], sequences[f["index"]], strict=True):
+                    registers[register] = value
                 index += 1
             case name:
                 yield index, name, code[index][1], code[index], f
@@ -251,8 +255,10 @@ def without_semaphore(program: Program, number: int) -> Program:
     return Program(program.name, "npu", code, program.terms, program.arguments, program.semaphores)
 
 
-def launches(config: ModelConfig, tokens: int, past: Sequence[int], **options: Any) -> tuple[list, int]:
-    """The NPU kernels that one step launches, each with the arguments of its first launch in a layer and in the next."""
+def launches(config: ModelConfig, tokens: int, past: Sequence[int], **options: Any) -> tuple[list, list, int]:
+    """The NPU kernels that one step launches, each with the arguments of its first launch in a layer and in the next;
+    the sequence table; bytes of local memory.
+    """
     sequences = [(index * tokens, tokens, length, index) for index, length in enumerate(past)]
     context = config.context_length
     choices = PipelineOptions(
@@ -266,7 +272,7 @@ def launches(config: ModelConfig, tokens: int, past: Sequence[int], **options: A
             found.setdefault((kernel, *arguments), (image.programs[kernel], arguments))
 
     Plan(image.plan, image.programs).run((tokens * len(past), len(past)), sequences, launch)
-    return list(found.values()), image.local_bytes
+    return list(found.values()), sequences, image.local_bytes
 
 
 CASES = [
@@ -284,30 +290,30 @@ CASES = [
 @pytest.mark.parametrize(("machine", "policy", "tokens", "past"), CASES)
 def test_no_race_in_the_kernels_of_smollm2(machine: str, policy: str, tokens: int, past: tuple[int, ...]):
     assert policy in POLICIES
-    found, local_bytes = launches(SMOLLM2, tokens, past, machine=machine, policy=policy)
+    found, sequences, local_bytes = launches(SMOLLM2, tokens, past, machine=machine, policy=policy)
     assert found
     for program, arguments in found:
-        Queues(program, local_bytes).run(arguments)
+        Queues(program, local_bytes).run(arguments, sequences)
 
 
 @pytest.mark.parametrize(("machine", "policy"), [("tiny", "npu-only"), ("tiny-dual", "attention-on-pim")])
 def test_every_semaphore_is_needed(machine: str, policy: str):
     """In kernels whose loops all go round their slots, taking out a semaphore leaves a race: all but those (one in
-    fifty) that only repeat what a chain over a third queue says.
+    eight) that only repeat what a chain over a third queue, or the credit of a loop inside the one over sequences, says.
     """
     config = ModelConfig("small", "llama", 2, 96, 6, 6, 16, 96, 96, 128, tied_head=True)
-    found, local_bytes = launches(config, 3, (0, 40), machine=machine, policy=policy)
+    found, sequences, local_bytes = launches(config, 3, (0, 40, 7, 90, 3), machine=machine, policy=policy)
     races: dict[tuple[str, int], bool] = {}
     for program, arguments in found:
         for number in range(len(program.semaphores)):
             key = program.name, number
             try:
-                Queues(without_semaphore(program, number), local_bytes).run(arguments)
+                Queues(without_semaphore(program, number), local_bytes).run(arguments, sequences)
             except Race:
                 races[key] = True
             races.setdefault(key, False)
     assert len(races) > 30
-    assert sum(races.values()) >= 0.98 * len(races)
+    assert sum(races.values()) >= 0.87 * len(races)
 
 
 def emitted(text: str, passes: str, places: random.Random | None = None) -> Program:

@@ -2,8 +2,8 @@
 
 // RUN: xdsl-opt %s -p llm-outline-kernels | filecheck %s
 
-// Kernels read their inputs from buffers and write their results to them. A kernel that looks at the sequence table works
-// on one sequence: on views that start at its first row. Values inside a kernel, like the scores, get no buffer.
+// Kernels read their inputs from buffers and write their results to them. A kernel that looks at the sequence table loops
+// over sequences and works on views that start at the first row of each. Values inside a kernel, like the scores, get no buffer.
 // CHECK:        func.func @start_0_npu(%tokens: !host.buffer<4xi32>, %x: !host.buffer<4x32xf16>, %rows: index) attributes {device = "npu"} {
 // CHECK-NEXT:     %tokens_1 = host.read %tokens rows %rows : !host.buffer<4xi32> -> tensor<?xi32>
 // CHECK-NEXT:     %table = llm.get_weight @table : tensor<32x32xf16>
@@ -19,17 +19,21 @@
 // CHECK-NEXT:     host.write %q_1, %q rows %rows : tensor<?x32xf16> -> !host.buffer<4x32xf16>
 // CHECK-NEXT:     func.return
 // CHECK-NEXT:   }
-// CHECK-NEXT:   func.func @layer_1_pim(%q: !host.buffer<4x32xf16>, %0: !host.buffer<4x32xf32>, %first: index, %new: index, %past: index, %slot: index, %sequence: index, %layer: index) attributes {device = "pim"} {
-// CHECK-NEXT:     %seqs = host.one_sequence %new, %past, %slot
-// CHECK-NEXT:     %q_1 = host.view %q[%first] : !host.buffer<4x32xf16>
-// CHECK-NEXT:     %q_2 = host.read %q_1 rows %new : !host.buffer<4x32xf16> -> tensor<?x32xf16>
-// CHECK-NEXT:     %kv = host.cache : !llm.kv_cache<2x2x16xf16>
-// CHECK-NEXT:     %1 = host.view %0[%first] : !host.buffer<4x32xf32>
-// CHECK-NEXT:     llm.kv_append %kv[%layer], %q_2, %q_2, %seqs {source = "kv_append"} : !llm.kv_cache<2x2x16xf16>, tensor<?x32xf16>
-// CHECK-NEXT:     %s = llm.scores %q_2, %kv[%layer], %seqs {source = "scores", heads = 2 : i64, scale = 1.000000e+00 : f32} : tensor<?x32xf16>, !llm.kv_cache<2x2x16xf16> -> !llm.ragged<2x?xf32>
-// CHECK-NEXT:     %p = llm.softmax %s {source = "softmax", scale = 2.500000e-01 : f32} : !llm.ragged<2x?xf32> -> !llm.ragged<2x?xf16>
-// CHECK-NEXT:     %2 = llm.context %p, %kv[%layer], %seqs {source = "context"} : !llm.ragged<2x?xf16>, !llm.kv_cache<2x2x16xf16> -> tensor<?x32xf32>
-// CHECK-NEXT:     host.write %2, %1 rows %new : tensor<?x32xf32> -> !host.buffer<4x32xf32>
+// CHECK-NEXT:   func.func @layer_1_pim(%q: !host.buffer<4x32xf16>, %0: !host.buffer<4x32xf32>, %begin: index, %end: index, %layer: index) attributes {device = "pim"} {
+// CHECK-NEXT:     %c1 = arith.constant 1 : index
+// CHECK-NEXT:     scf.for %sequence = %begin to %end step %c1 {
+// CHECK-NEXT:       %first, %new, %past, %slot = host.sequence %sequence
+// CHECK-NEXT:       %seqs = host.one_sequence %new, %past, %slot
+// CHECK-NEXT:       %q_1 = host.view %q[%first] : !host.buffer<4x32xf16>
+// CHECK-NEXT:       %q_2 = host.read %q_1 rows %new : !host.buffer<4x32xf16> -> tensor<?x32xf16>
+// CHECK-NEXT:       %kv = host.cache : !llm.kv_cache<2x2x16xf16>
+// CHECK-NEXT:       %1 = host.view %0[%first] : !host.buffer<4x32xf32>
+// CHECK-NEXT:       llm.kv_append %kv[%layer], %q_2, %q_2, %seqs {source = "kv_append"} : !llm.kv_cache<2x2x16xf16>, tensor<?x32xf16>
+// CHECK-NEXT:       %s = llm.scores %q_2, %kv[%layer], %seqs {source = "scores", heads = 2 : i64, scale = 1.000000e+00 : f32} : tensor<?x32xf16>, !llm.kv_cache<2x2x16xf16> -> !llm.ragged<2x?xf32>
+// CHECK-NEXT:       %p = llm.softmax %s {source = "softmax", scale = 2.500000e-01 : f32} : !llm.ragged<2x?xf32> -> !llm.ragged<2x?xf16>
+// CHECK-NEXT:       %2 = llm.context %p, %kv[%layer], %seqs {source = "context"} : !llm.ragged<2x?xf16>, !llm.kv_cache<2x2x16xf16> -> tensor<?x32xf32>
+// CHECK-NEXT:       host.write %2, %1 rows %new : tensor<?x32xf32> -> !host.buffer<4x32xf32>
+// CHECK-NEXT:     }
 // CHECK-NEXT:     func.return
 // CHECK-NEXT:   }
 // CHECK-NEXT:   func.func @layer_2_npu(%0: !host.buffer<4x32xf32>, %x: !host.buffer<4x32xf16>, %rows: index, %layer: index) attributes {device = "npu"} {
@@ -40,14 +44,18 @@
 // CHECK-NEXT:     host.write %sum, %x rows %rows : tensor<?x32xf16> -> !host.buffer<4x32xf16>
 // CHECK-NEXT:     func.return
 // CHECK-NEXT:   }
-// CHECK-NEXT:   func.func @end_1_npu(%x: !host.buffer<4x32xf16>, %last: !host.buffer<2x32xf16>, %first: index, %new: index, %past: index, %slot: index, %sequence: index) attributes {device = "npu"} {
-// CHECK-NEXT:     %seqs = host.one_sequence %new, %past, %slot
-// CHECK-NEXT:     %x_1 = host.view %x[%first] : !host.buffer<4x32xf16>
-// CHECK-NEXT:     %y = host.read %x_1 rows %new : !host.buffer<4x32xf16> -> tensor<?x32xf16>
-// CHECK-NEXT:     %0 = arith.constant 1 : index
-// CHECK-NEXT:     %last_1 = host.view %last[%sequence] : !host.buffer<2x32xf16>
-// CHECK-NEXT:     %last_2 = llm.last_token %y, %seqs {source = "last_token"} : tensor<?x32xf16> -> tensor<?x32xf16>
-// CHECK-NEXT:     host.write %last_2, %last_1 rows %0 : tensor<?x32xf16> -> !host.buffer<2x32xf16>
+// CHECK-NEXT:   func.func @end_1_npu(%x: !host.buffer<4x32xf16>, %last: !host.buffer<2x32xf16>, %begin: index, %end: index) attributes {device = "npu"} {
+// CHECK-NEXT:     %c1 = arith.constant 1 : index
+// CHECK-NEXT:     scf.for %sequence = %begin to %end step %c1 {
+// CHECK-NEXT:       %first, %new, %past, %slot = host.sequence %sequence
+// CHECK-NEXT:       %seqs = host.one_sequence %new, %past, %slot
+// CHECK-NEXT:       %x_1 = host.view %x[%first] : !host.buffer<4x32xf16>
+// CHECK-NEXT:       %y = host.read %x_1 rows %new : !host.buffer<4x32xf16> -> tensor<?x32xf16>
+// CHECK-NEXT:       %0 = arith.constant 1 : index
+// CHECK-NEXT:       %last_1 = host.view %last[%sequence] : !host.buffer<2x32xf16>
+// CHECK-NEXT:       %last_2 = llm.last_token %y, %seqs {source = "last_token"} : tensor<?x32xf16> -> tensor<?x32xf16>
+// CHECK-NEXT:       host.write %last_2, %last_1 rows %0 : tensor<?x32xf16> -> !host.buffer<2x32xf16>
+// CHECK-NEXT:     }
 // CHECK-NEXT:     func.return
 // CHECK-NEXT:   }
 // CHECK-NEXT:   func.func @end_2_npu(%last: !host.buffer<2x32xf16>, %logits: !host.buffer<2x32xf32>, %next: !host.buffer<2xi32>, %rows: index) attributes {device = "npu"} {
@@ -65,8 +73,8 @@
 // CHECK-NEXT:     %q = host.buffer : !host.buffer<4x32xf16>
 // CHECK-NEXT:     %0 = host.buffer : !host.buffer<4x32xf32>
 // CHECK-NEXT:     %c0 = arith.constant 0 : index
-// CHECK-NEXT:     %c1 = arith.constant 1 : index
 // CHECK-NEXT:     %c2 = arith.constant 2 : index
+// CHECK-NEXT:     %c1 = arith.constant 1 : index
 // CHECK-NEXT:     %last = host.buffer : !host.buffer<2x32xf16>
 // CHECK-NEXT:     %next = host.buffer {role = "next"} : !host.buffer<2xi32>
 // CHECK-NEXT:     %logits = host.buffer {role = "logits"} : !host.buffer<2x32xf32>
@@ -74,20 +82,12 @@
 // CHECK-NEXT:     %done = host.launch @start_0_npu(%tokens, %x, %rows) after(%1) : !host.buffer<4xi32>, !host.buffer<4x32xf16>, index
 // CHECK-NEXT:     %2 = scf.for %layer = %c0 to %c2 step %c1 iter_args(%previous = %done) -> (!host.event) {
 // CHECK-NEXT:       %done_1 = host.launch @layer_0_npu(%x, %q, %rows, %layer) after(%previous) : !host.buffer<4x32xf16>, !host.buffer<4x32xf16>, index, index
-// CHECK-NEXT:       %3 = scf.for %sequence = %c0 to %sequences step %c1 iter_args(%previous_1 = %done_1) -> (!host.event) {
-// CHECK-NEXT:         %first, %new, %past, %slot = host.sequence %sequence
-// CHECK-NEXT:         %done_2 = host.launch @layer_1_pim(%q, %0, %first, %new, %past, %slot, %sequence, %layer) after(%previous_1) : !host.buffer<4x32xf16>, !host.buffer<4x32xf32>, index, index, index, index, index, index
-// CHECK-NEXT:         scf.yield %done_2 : !host.event
-// CHECK-NEXT:       }
-// CHECK-NEXT:       %done_3 = host.launch @layer_2_npu(%0, %x, %rows, %layer) after(%3) : !host.buffer<4x32xf32>, !host.buffer<4x32xf16>, index, index
+// CHECK-NEXT:       %done_2 = host.launch @layer_1_pim(%q, %0, %c0, %sequences, %layer) after(%done_1) : !host.buffer<4x32xf16>, !host.buffer<4x32xf32>, index, index, index
+// CHECK-NEXT:       %done_3 = host.launch @layer_2_npu(%0, %x, %rows, %layer) after(%done_2) : !host.buffer<4x32xf32>, !host.buffer<4x32xf16>, index, index
 // CHECK-NEXT:       scf.yield %done_3 : !host.event
 // CHECK-NEXT:     }
-// CHECK-NEXT:     %4 = scf.for %sequence_1 = %c0 to %sequences step %c1 iter_args(%previous_2 = %2) -> (!host.event) {
-// CHECK-NEXT:       %first_1, %new_1, %past_1, %slot_1 = host.sequence %sequence_1
-// CHECK-NEXT:       %done_4 = host.launch @end_1_npu(%x, %last, %first_1, %new_1, %past_1, %slot_1, %sequence_1) after(%previous_2) : !host.buffer<4x32xf16>, !host.buffer<2x32xf16>, index, index, index, index, index
-// CHECK-NEXT:       scf.yield %done_4 : !host.event
-// CHECK-NEXT:     }
-// CHECK-NEXT:     %done_5 = host.launch @end_2_npu(%last, %logits, %next, %sequences) after(%4) : !host.buffer<2x32xf16>, !host.buffer<2x32xf32>, !host.buffer<2xi32>, index
+// CHECK-NEXT:     %done_4 = host.launch @end_1_npu(%x, %last, %c0, %sequences) after(%2) : !host.buffer<4x32xf16>, !host.buffer<2x32xf16>, index, index
+// CHECK-NEXT:     %done_5 = host.launch @end_2_npu(%last, %logits, %next, %sequences) after(%done_4) : !host.buffer<2x32xf16>, !host.buffer<2x32xf32>, !host.buffer<2xi32>, index
 // CHECK-NEXT:     func.return
 // CHECK-NEXT:   }
 

@@ -1,8 +1,8 @@
 // Buffers whose uses all lie in one loop get slots that the loop goes round.
 
-// RUN: xdsl-opt %s -p npu-double-buffer | filecheck %s --check-prefix=TWO
-// RUN: xdsl-opt %s -p 'npu-double-buffer{depth=3}' | filecheck %s --check-prefix=THREE
-// RUN: xdsl-opt %s -p 'npu-double-buffer{depth=1}' | filecheck %s --check-prefix=ONE
+// RUN: xdsl-opt %s -p 'attach-machine{name=tiny},npu-double-buffer' | filecheck %s --check-prefix=TWO
+// RUN: xdsl-opt %s -p 'attach-machine{name=tiny},npu-double-buffer{depth=3}' | filecheck %s --check-prefix=THREE
+// RUN: xdsl-opt %s -p 'attach-machine{name=tiny},npu-double-buffer{depth=1}' | filecheck %s --check-prefix=ONE
 
 // A buffer that a load fills gets depth times the trip count of its loop (2 panels), another two slots. %whole is filled before the
 // loop, so it keeps its single place.
