@@ -83,7 +83,11 @@ class PlanInterpreter(BlockInterpreter):
         if len(ids) > self.bounds.new_tokens.data:
             raise ValueError(f"the step has {len(ids)} new tokens, expected at most {self.bounds.new_tokens.data}")
         self.contents("tokens")[: len(ids)] = ids
-        self.run(self.plan.body.block, [len(ids), len(seqs)], {})
+        arguments = [len(ids), len(seqs)]
+        if len(self.plan.body.block.args) > len(arguments):  # two sub-batches
+            half = -(-len(seqs) // 2)
+            arguments += [sum(entry.new for entry in self.sequences[:half]), half]
+        self.run(self.plan.body.block, arguments, {})
         self.logits = self.contents("logits")[: len(seqs)].copy()
         return self.contents("next")[: len(seqs)].copy()
 

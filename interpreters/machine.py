@@ -80,6 +80,8 @@ class MachineInterpreter(PlanInterpreter):
                 return [position]
             case host.BufferOp() if op not in self.plan_buffers:
                 return [self.allocate(op)]
+            case host.ViewOp(buffer=SSAValue(type=host.BufferType() as type_)):
+                return [operands[0] + operands[1] * type_.row_bytes]
             case _:
                 return super().execute(op, operands)
 

@@ -26,6 +26,7 @@ class PipelineOptions:
     new_tokens: int | None = None
     depth: int = 2
     ignore_capacity: bool = False
+    sub_batches: bool = False
 
 
 def pipeline(stage: str, options: PipelineOptions) -> str:
@@ -49,6 +50,7 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
             f'attach-machine{{{key}="{options.machine}"}}',
             f"llm-place{{policy={options.policy}}}",
             "llm-outline-kernels",
+            *(("interleave-sub-batches",) if options.sub_batches else ()),
             "verify-placed",
         ),
         "kernels": ("assign-layouts", "convert-llm-to-npu", "convert-llm-to-pim", "npu-fold-copies", "verify-kernels"),

@@ -1,6 +1,7 @@
 """The host plan, decoded once and interpreted in Python at every step: loops, scalars, and launches on device queues."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from ..backends.isa.host import HOST, MAX_ARGUMENTS
 from ..backends.isa.image import Program
@@ -10,8 +11,19 @@ from .functional.errors import SimulationError
 SequenceRow = tuple[int, int, int, int]
 """A row of the sequence table: first_row, new_tokens, past, slot."""
 
-Launch = Callable[[int, list[int], list[int], int, int], None]
-"""Called with kernel, arguments, events to wait for, event to set (-1: none), counter of the outermost loop (-1: outside)."""
+
+class PlannedLaunch(NamedTuple):
+    """A launch that the plan asks for: the kernel and its arguments, the events that it waits for, the one that it sets
+    (-1: none), the launch queue of its device, the counter of the outermost loop (-1: outside).
+    """
+
+    kernel: int
+    arguments: list[int]
+    after: list[int]
+    event: int
+    queue: int
+    layer: int
+
 
 _HALT, _LOOP, _END, _SCALAR = (HOST[name].number for name in ("halt", "loop", "end", "scalar"))
 _LAUNCH = HOST["launch"].number
@@ -45,7 +57,9 @@ class Plan:
             for begin, count in plan.code[:, [_TERM_BEGIN, _TERM_COUNT]].tolist()
         ]
 
-    def run(self, arguments: Sequence[int], sequences: Sequence[SequenceRow], launch: Launch) -> None:
+    def run(
+        self, arguments: Sequence[int], sequences: Sequence[SequenceRow], launch: Callable[[PlannedLaunch], None]
+    ) -> None:
         """Interpret the plan with these values in registers 0.. and call `launch` for each kernel, in program order."""
         registers = [*arguments, *[0] * (REGISTERS - len(arguments))]
         outer: list[int] = []
@@ -55,10 +69,12 @@ class Plan:
             fields = self._decode(pc, registers)
             pc += 1
             if opcode == _LAUNCH:
-                kernel, event, after0, after1, after2, count = fields[:_FIRST_ARGUMENT]
+                kernel, event, queue, after0, after1, after2, count = fields[:_FIRST_ARGUMENT]
                 self._check_launch(pc - 1, kernel, count)
                 values = fields[_FIRST_ARGUMENT : _FIRST_ARGUMENT + count]
-                launch(kernel, values, [after0, after1, after2], event, registers[outer[0]] if outer else -1)
+                after = [awaited for awaited in (after0, after1, after2) if awaited >= 0]
+                layer = registers[outer[0]] if outer else -1
+                launch(PlannedLaunch(kernel, values, after, event, queue, layer))
             elif opcode == _LOOP:
                 counter, start, stop, step, leave = fields[:5]
                 if step < 1:

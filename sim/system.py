@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -10,25 +10,13 @@ from ..backends.isa.check import ProgramError, check_program
 from ..backends.isa.image import Image
 from .functional.errors import SimulationError
 from .memory import BankMemory, rope_table
-from .plan import Plan, SequenceRow
+from .plan import Plan, PlannedLaunch, SequenceRow
+from .schedule import Launch, Timing, schedule
 
 __all__ = ["LaunchRecord", "SimulationError", "StepResult", "System", "Timing", "WeightStore"]
 
-PLAN_ARGUMENTS = ("tokens", "sequences")
-
-
-class Timing(Protocol):
-    """What the system needs of a timing model; `sequences` int64[n, 4] is the sequence table of the step."""
-
-    sequences: np.ndarray
-
-    def launch(self, program_index: int, arguments: np.ndarray, start_ps: int) -> int:
-        """Finish time of a kernel that starts at `start_ps`."""
-        ...
-
-    def statistics(self) -> dict[str, Any]:
-        """Counts since the model was made."""
-        ...
+PLAN_ARGUMENTS = ("tokens", "sequences", "first_tokens", "first_sequences")
+"""The last two, of the first sub-batch, only if the plan has two."""
 
 
 class WeightStore(Protocol):
@@ -78,10 +66,10 @@ class System:
                 check_program(program)
         except ProgramError as error:
             raise SimulationError(str(error)) from None
-        if image.plan.device != "host" or tuple(image.plan.arguments) != PLAN_ARGUMENTS:
+        if image.plan.device != "host" or tuple(image.plan.arguments) not in (PLAN_ARGUMENTS, PLAN_ARGUMENTS[:2]):
             raise SimulationError(
                 f"plan {image.plan.name}: {image.plan.device} program with arguments {tuple(image.plan.arguments)}, "
-                f"expected a host program with {PLAN_ARGUMENTS}"
+                f"expected a host program with {PLAN_ARGUMENTS[:2]} or {PLAN_ARGUMENTS}"
             )
         self.image, self.timing = image, timing
         self.now_ps = 0
@@ -110,8 +98,13 @@ class System:
             elif region.source:
                 self.memory.load_region(region, store.array(region.source))
 
-    def step(self, tokens: Sequence[int], sequences: Sequence[SequenceRow]) -> StepResult:
-        """Run the plan once on `tokens`, of which each sequence (first_row, new, past, slot) owns a range of rows."""
+    def step(
+        self, tokens: Sequence[int], sequences: Sequence[SequenceRow], first_half: int | None = None
+    ) -> StepResult:
+        """Run the plan once on `tokens`, of which each sequence (first_row, new, past, slot) owns a range of rows.
+
+        `first_half` is the number of sequences of the first sub-batch, if the plan has two; without it, half of them.
+        """
         self._check(tokens, sequences)
         table = np.array(sequences, np.int64).reshape(len(sequences), -1)
         if self._devices is not None:
@@ -119,30 +112,40 @@ class System:
             self._devices.sequences = table
         if self.timing is not None:
             self.timing.sequences = table
+        half = -(-len(sequences) // 2) if first_half is None else first_half
+        _limit("step", "sequences of the first sub-batch", half, 0, len(sequences))
+        rows = sum(new for _, new, _, _ in sequences[:half])
+        arguments = (len(tokens), len(sequences), rows, half)[: len(self.image.plan.arguments)]
+        launches = self._launches(arguments, sequences)
         result = StepResult(self.now_ps, self.now_ps)
-        free = {"npu": self.now_ps, "pim": self.now_ps}
-        events: dict[int, int] = {}
-        programs, devices, timing, now = self.image.programs, self._devices, self.timing, self.now_ps
-
-        def launch(kernel: int, arguments: list[int], after: list[int], event: int, layer: int) -> None:
-            if devices is not None:
-                devices.run(kernel, arguments)
-            device = programs[kernel].device
-            start = free[device]
-            for awaited in after:
-                if awaited >= 0:
-                    start = max(start, events.get(awaited, now))
-            finish = start if timing is None else timing.launch(kernel, np.array(arguments, np.int64), start)
-            free[device] = finish
-            if event >= 0:
-                events[event] = finish
-            result.launches.append(LaunchRecord(kernel, start, finish, layer))
-
-        self._plan.run((len(tokens), len(sequences)), sequences, launch)
-        self.now_ps = result.finish_ps = max(free.values())
+        if self.timing is None:
+            times = [(self.now_ps, self.now_ps)] * len(launches)
+        else:
+            times = schedule(launches, self.timing, self.now_ps)
+        for launch, (start, finish) in zip(launches, times, strict=True):
+            result.launches.append(LaunchRecord(launch.kernel, start, finish, launch.layer))
+            result.finish_ps = max(result.finish_ps, finish)
+        self.now_ps = result.finish_ps
         result.next = self._output("next", len(sequences))
         result.logits = self._output("logits", len(sequences))
         return result
+
+    def _launches(self, arguments: Sequence[int], sequences: Sequence[SequenceRow]) -> list[Launch]:
+        """What the plan launches. Data is computed at once: the order of the plan is one that its events allow."""
+        launches: list[Launch] = []
+        last_of: dict[int, int] = {}
+
+        def launch(planned: PlannedLaunch) -> None:
+            if self._devices is not None:
+                self._devices.run(planned.kernel, planned.arguments)
+            after = tuple(last_of[event] for event in planned.after if event in last_of)
+            if planned.event >= 0:
+                last_of[planned.event] = len(launches)
+            device = self.image.programs[planned.kernel].device
+            launches.append(Launch(planned.kernel, planned.arguments, after, device, planned.queue, planned.layer))
+
+        self._plan.run(arguments, sequences, launch)
+        return launches
 
     def _output(self, name: str, sequences: int) -> np.ndarray | None:
         if self._devices is None or name not in self._buffers:

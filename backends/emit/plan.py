@@ -21,7 +21,8 @@ class PlanEmitter(FunctionEmitter):
     """Emits the plan. `kernels` maps kernel names to their index in the image."""
 
     def __init__(self, function: func.FuncOp, kernels: Mapping[str, int]):
-        super().__init__(function, "host", ("tokens", "sequences"))
+        names = host.SUB_BATCH_ARGUMENTS[: len(function.body.block.args)]
+        super().__init__(function, "host", names)
         self.kernels = kernels
         self.events: dict[SSAValue, int] = {}
         self.event_count = 0
@@ -34,6 +35,9 @@ class PlanEmitter(FunctionEmitter):
                 if op.address is None:
                     raise PassFailedException("a buffer of the plan has no address: run npu-allocate-scratchpad first")
                 self.values[op.result] = Affine(op.address.value.data)
+            case host.ViewOp():
+                assert isinstance(op.buffer.type, host.BufferType)
+                self.values[op.result] = self.affine(op.buffer) + self.affine(op.first) * op.buffer.type.row_bytes
             case host.LaunchOp():
                 self.launch(op)
             case _:
@@ -85,6 +89,7 @@ class PlanEmitter(FunctionEmitter):
             "launch",
             kernel=self.kernels[op.symbol],
             event=self.events[op.event],
+            launch_queue=0 if op.queue is None else op.queue.value.data,
             arguments=len(op.arguments),
             **waits,
             **arguments,

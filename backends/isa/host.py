@@ -1,7 +1,7 @@
 """The host plan as a program: launches on in-order device queues, ordered by events.
 
-`launch` starts kernel `kernel` (index into the image's programs) when its device has finished its earlier launches and the
-events `after*` (-1: none) are complete, with the values of `arg*` in the kernel's registers 0..; `event` (-1: none) is
+`launch` starts kernel `kernel` (index into the image's programs) when launch queue `launch_queue` of its device has finished its
+earlier launches and the events `after*` (-1: none) are complete, with the values of `arg*` in the kernel's registers 0..; `event` (-1: none) is
 overwritten with its completion.
 """
 
@@ -21,6 +21,7 @@ HOST = InstructionSet(
             (
                 "kernel",
                 "event",
+                "launch_queue",
                 "after0",
                 "after1",
                 "after2",
@@ -30,6 +31,7 @@ HOST = InstructionSet(
             "Launch a kernel. `arguments` is how many of arg0.. count.",
             defaults={
                 "event": -1,
+                "launch_queue": 0,
                 "after0": -1,
                 "after1": -1,
                 "after2": -1,

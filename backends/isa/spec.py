@@ -27,7 +27,7 @@ HEADER = (
 """Header columns. `wait*`/`post*` hold a semaphore number or -1; the counts are taken from or added to it."""
 
 FIRST_FIELD = len(HEADER)
-MAX_FIELDS = 27  # 26 of the host launch, one spare
+MAX_FIELDS = 27  # of the host launch
 WIDTH = FIRST_FIELD + MAX_FIELDS
 REGISTERS = 96
 

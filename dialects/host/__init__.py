@@ -39,12 +39,20 @@ HOST = Dialect(
 DEVICE = "device"
 """Function attribute: the device that runs the kernel ("npu" or "pim"); the plan has "host"."""
 
+PLAN_ARGUMENTS = ("tokens", "sequences")
+"""What the arguments of the plan count: the token rows and the sequences of a step."""
+
+SUB_BATCH_ARGUMENTS = (*PLAN_ARGUMENTS, "first_tokens", "first_sequences")
+"""The arguments of a plan with two sub-batches: the same, then how many of them belong to the first."""
+
 USED_BYTES = "host.used_bytes."
 """Prefix of the module attributes that say how many bytes of a space of on-chip memory are in use."""
 
 __all__ = [
     "DEVICE",
     "HOST",
+    "PLAN_ARGUMENTS",
+    "SUB_BATCH_ARGUMENTS",
     "USED_BYTES",
     "AddressOfOp",
     "BufferOp",

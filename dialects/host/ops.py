@@ -284,7 +284,9 @@ class CacheOp(IRDLOperation):
 
 @irdl_op_definition
 class LaunchOp(IRDLOperation):
-    """Starts a kernel on the queue of its device when the given events are complete.
+    """Starts a kernel when the given events are complete and its launch queue has finished what came before.
+
+    A device has launch queues, `queue` (0 if not given), each in order; which one goes first is decided at run time.
 
     Example:
 
@@ -297,10 +299,11 @@ class LaunchOp(IRDLOperation):
     kernel = prop_def(FlatSymbolRefAttrConstr)
     arguments = var_operand_def()
     after = var_operand_def(EventType())
+    queue = opt_prop_def(IntegerAttr)
     event = result_def(EventType())
 
     assembly_format = "$kernel `(` $arguments `)` (`after` `(` $after^ `)`)? attr-dict (`:` type($arguments)^)?"
-    irdl_options = (AttrSizedOperandSegments(as_property=True),)
+    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     traits = traits_def(MemoryWriteEffect())
 
     def __init__(self, kernel: str, arguments: Sequence[SSAValue | Operation], after: Sequence[SSAValue]):

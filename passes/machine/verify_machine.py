@@ -33,7 +33,9 @@ class VerifyMachinePass(ModulePass):
             allowed = ("arith", "func", "scf", "host") if device == "host" else ("arith", "func", "scf", "host", device)
             check_dialects(function, allowed, "machine")
             for inner in function.walk():
-                if isinstance(inner, StructuredOp | host.AddressOfOp | host.ViewOp | host.ReadOp | host.WriteOp):
+                if isinstance(inner, host.ViewOp) and device != "host":
+                    illegal(inner, function, "machine")
+                if isinstance(inner, StructuredOp | host.AddressOfOp | host.ReadOp | host.WriteOp):
                     illegal(inner, function, "machine")
                 if isinstance(inner, PimInstructionOp) and not memory.has(inner.OPCODE.name):
                     raise PassFailedException(

@@ -15,6 +15,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from ...dialects import host
 from ...dialects.hardware import npu_core, pim_memory
+from ...dialects.npu.instructions import MatmulOp, PreloadOp
 from ...dialects.structured import buffer_type
 from .accesses import top_level
 
@@ -57,20 +58,37 @@ class NpuAllocateScratchpadPass(ModulePass):
                     top[space] = _round_up(top[space] + buffer.size_bytes, align)
         for space, limit in limits.items():
             _check(top[space], limit, space, "the plan", core.name)
-        used = dict(top)
-        for function in functions:
-            if function.attributes[host.DEVICE] != StringAttr("host"):
-                for space, limit in limits.items():
-                    ranges = [_live_range(b, function) for b in _buffers(function) if _space(b) == space]
-                    # Sharing an address orders the queues that use it, so it is kept for want of room.
-                    apart = top[space] + sum(_round_up(r.buffer.size_bytes, align) for r in ranges)
-                    if apart <= limit:
-                        ranges = [_LiveRange(r.buffer, 0, 0) for r in ranges]
-                    end = _place(ranges, top[space], align)
-                    _check(end, limit, space, f"kernel @{function.sym_name.data}", core.name)
-                    used[space] = max(used[space], end)
+        used, of_arrays = dict(top), dict(top)
+        kernels = [function for function in functions if function.attributes[host.DEVICE] != StringAttr("host")]
+        for function in sorted(kernels, key=lambda function: not _uses_arrays(function)):
+            # A kernel of the vector unit may run beside one of the arrays if the plan has several launch queues.
+            apart = _has_queues(functions) and not _uses_arrays(function)
+            base = dict(of_arrays) if apart else top
+            for space, limit in limits.items():
+                ranges = [_live_range(b, function) for b in _buffers(function) if _space(b) == space]
+                # Sharing an address orders the queues that use it, so it is kept for want of room.
+                side_by_side = base[space] + sum(_round_up(r.buffer.size_bytes, align) for r in ranges)
+                if side_by_side <= limit:
+                    ranges = [_LiveRange(r.buffer, 0, 0) for r in ranges]
+                end = _place(ranges, base[space], align)
+                _check(end, limit, space, f"kernel @{function.sym_name.data}", core.name)
+                used[space] = max(used[space], end)
+            if _uses_arrays(function):
+                of_arrays = {space: _round_up(size, align) for space, size in used.items()}
         for space, size in used.items():
             op.attributes[host.USED_BYTES + space] = host.integer(size)
+
+
+def _uses_arrays(function: FuncOp) -> bool:
+    return any(isinstance(op, PreloadOp | MatmulOp) for op in function.walk())
+
+
+def _has_queues(functions: Iterable[FuncOp]) -> bool:
+    return any(
+        isinstance(op, host.LaunchOp) and op.queue is not None and op.queue.value.data > 0
+        for function in functions
+        for op in function.walk()
+    )
 
 
 @dataclass

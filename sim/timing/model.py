@@ -37,8 +37,8 @@ class TimingError(SimulationError):
 class TimingModel:
     """State of the memory channels over time, and what the launches so far cost.
 
-    `begin` a launch on a device that is idle, then `advance` until it is finished; `launch` does both. With dual row
-    buffers the programs of two devices advance together in time and contend for the channels instruction by
+    `begin` a launch on a unit that is idle, then `advance` until it is finished; `launch` does both. With dual row
+    buffers the programs of several units advance together in time and contend for the channels instruction by
     instruction; with one row buffer a launch has a channel to itself, in the order in which they were begun.
     `sequences` is the sequence table of the step that launches belong to.
     """
@@ -56,7 +56,9 @@ class TimingModel:
         self._pim_counters = np.zeros(len(pim_time.COUNTERS), np.int64)
         self._fault = np.zeros(FAULT_SIZE, np.int64)
         self.sequences = np.zeros((0, len(SEQUENCE_FIELDS)), np.int64)
+        self._vector_free = np.zeros(1, np.int64)
         self._running: list[_Walk] = []
+        self._begun = 0
         self._by_program: dict[int, _Launches] = {}
         self._first_ps: int | None = None
         self._last_ps = 0
@@ -68,17 +70,26 @@ class TimingModel:
         self.begin(program_index, arguments, start_ps)
         return self.advance()[1]
 
-    def begin(self, program_index: int, arguments: np.ndarray, start_ps: int) -> None:
-        """Start a program at `start_ps` with `arguments` in its first registers."""
+    def unit(self, program_index: int) -> str:
+        """What a launch of a program has to itself: "pim", the "arrays" of the NPU, or, if it uses none, its "vector" side."""
         program = self.programs[program_index]
         if program.device not in self.clocks_ps:
             raise TimingError(f"program {program.name} is for {program.device}, expected npu or pim")
-        if any(walk.program.device == program.device for walk in self._running):
-            raise TimingError(f"program {program.name}: the {program.device} is still running another launch")
-        walk = _Walk(program_index, program, arguments, start_ps, self.clocks_ps[program.device])
+        if program.device == "pim":
+            return "pim"
+        return "arrays" if np.isin(program.code[:, 0], npu_time.ARRAY_OPCODES).any() else "vector"
+
+    def begin(self, program_index: int, arguments: np.ndarray, start_ps: int) -> int:
+        """Start a program at `start_ps` with `arguments` in its first registers; the number of the launch."""
+        program, unit = self.programs[program_index], self.unit(program_index)
+        if any(walk.unit == unit for walk in self._running):
+            raise TimingError(f"program {program.name}: unit {unit} of the machine is still running another launch")
+        walk = _Walk(self._begun, program_index, unit, program, arguments, start_ps, self.clocks_ps[program.device])
+        self._begun += 1
         if program.device == "npu":
             walk.place[[TIME, END]] += self.machine["npu"]["launch_cycles"]
-            walk.queues = npu_time.build_queues(self.arrays, program.semaphores, int(walk.place[TIME]))
+            start = int(walk.place[TIME])
+            walk.queues = npu_time.build_queues(self.arrays, program.semaphores, start, self._vector_free)
         else:
             tables, state = self.dram.tables, self.dram.state
             for region in (AT_STREAM, AT_DONE):
@@ -87,9 +98,10 @@ class TimingModel:
         self._running.append(walk)
         self._by_program.setdefault(program_index, _Launches(program))
         self._first_ps = start_ps if self._first_ps is None else min(self._first_ps, start_ps)
+        return walk.number
 
     def advance(self) -> tuple[int, int]:
-        """Go on until the next of the running launches is finished: its program index and when, in ps."""
+        """Go on until the next of the running launches is finished: its number and when, in ps."""
         if not self._running:
             raise TimingError("no launch is running")
         together = self.machine["pim"]["dual_row_buffer"]
@@ -103,7 +115,7 @@ class TimingModel:
         finish_ps = walk.now_ps
         self._by_program[walk.index].add(finish_ps - walk.start_ps, walk.counters)
         self._last_ps = max(self._last_ps, finish_ps)
-        return walk.index, finish_ps
+        return walk.number, finish_ps
 
     def _step(self, walk: "_Walk", horizon_ps: int | None) -> None:
         """Advance one program to its end, or to the first instruction that starts after the horizon."""
@@ -196,8 +208,10 @@ class TimingModel:
 class _Walk:
     """A launch that is running: where its program stands."""
 
-    def __init__(self, index: int, program: Program, arguments: np.ndarray, start_ps: int, clock_ps: int):
-        self.index = index
+    def __init__(
+        self, number: int, index: int, unit: str, program: Program, arguments: np.ndarray, start_ps: int, clock_ps: int
+    ):
+        self.number, self.index, self.unit = number, index, unit
         self.program = program
         self.code = np.ascontiguousarray(program.code, np.int64)
         self.terms = np.ascontiguousarray(program.terms, np.int64).reshape(-1, 3)

@@ -92,6 +92,9 @@ _FIELD_QUEUE, _TAG, _WAIT, _POST = (HEADER.index(name) for name in ("queue", "ta
 _SIZES = np.array(DTYPE_BYTES, np.int64)
 _F16, _F32 = np.int64(2), np.int64(4)  # bytes
 
+ARRAY_OPCODES = (int(_OP_PRELOAD), int(_OP_MATMUL))
+"""Instructions that use the systolic arrays."""
+
 
 class Npu(NamedTuple):
     """The tile machine as arrays: its numbers, and cycles per element of `[opcode, function]`."""
@@ -116,6 +119,7 @@ class Queues(NamedTuple):
     flights: np.ndarray  # [queue, entry] completion and bytes of transfers on their way
     flying: np.ndarray  # [queue] oldest entry, number of entries, bytes
     written: np.ndarray  # [entry] begin, end and completion of recent vector results
+    vector_free: np.ndarray  # [1] when the vector unit is free, for all launches
     cursor: np.ndarray  # [1] next entry of `written`
 
 
@@ -153,8 +157,8 @@ def clock_ps(machine: dict[str, Any]) -> int:
     return round(1_000_000 / machine["npu"]["clock_mhz"])
 
 
-def build_queues(arrays: int, semaphores: np.ndarray, start: int) -> Queues:
-    """Everything idle at cycle `start`, semaphores at their initial counts."""
+def build_queues(arrays: int, semaphores: np.ndarray, start: int, vector_free: np.ndarray) -> Queues:
+    """Everything idle at cycle `start`, semaphores at their initial counts; launches share `vector_free`."""
     number = max(1, len(semaphores))
     queues = Queues(
         free=np.full(_QUEUES, start, np.int64),
@@ -171,6 +175,7 @@ def build_queues(arrays: int, semaphores: np.ndarray, start: int) -> Queues:
         flying=np.zeros((_QUEUES, 3), np.int64),
         written=np.zeros((_HAZARDS, 3), np.int64),
         cursor=np.zeros(1, np.int64),
+        vector_free=vector_free,
     )
     queues.post_count[: len(semaphores), 0] = semaphores
     queues.posts[: len(semaphores)] = np.asarray(semaphores) > 0
@@ -403,6 +408,8 @@ def _vector(npu, queues, row, start, counters):
     elements = rows * cols
     cycles = -(-elements // npu.facts[VECTOR_WIDTH]) * npu.cost[opcode, function]
     cycles = max(cycles, npu.facts[VECTOR_MIN])
+    start = max(start, queues.vector_free[0])
+    queues.vector_free[0] = start + cycles
     done = start + cycles + npu.facts[VECTOR_LATENCY]
     entry = queues.written[queues.cursor[0]]
     entry[0], entry[1], entry[2] = dst, dst + dst_size, done

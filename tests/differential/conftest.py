@@ -159,7 +159,7 @@ def executed(image: Image, tokens: int, sequences: Sequence[tuple[int, int, int,
     """The instructions of one step in program order, decoded from the binary programs of the plan and its kernels."""
     launches: list[tuple[int, list[int]]] = []
     plan = Plan(image.plan, image.programs)
-    plan.run((tokens, len(sequences)), sequences, lambda kernel, arguments, *_: launches.append((kernel, arguments)))
+    plan.run((tokens, len(sequences)), sequences, lambda launch: launches.append((launch.kernel, launch.arguments)))
     for kernel, arguments in launches:
         yield from _walk(image.programs[kernel], arguments, sequences)
 

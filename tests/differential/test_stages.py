@@ -40,6 +40,17 @@ def test_ragged_batches_of_biased_models_agree(stages, machine, policy):
     run.same_caches()
 
 
+@pytest.mark.parametrize(
+    ("machine", "policy"), [("tiny-dual", "attention-on-pim"), ("tiny", "npu-only"), ("aim", "all-on-pim")]
+)
+def test_sub_batches_agree(stages, machine, policy):
+    """Two chains of launches, in halves that differ in sequences and in rows."""
+    run = stages(LLAMA, machine=machine, policy=policy, sub_batches=True, **MIXED)
+    for step in STEPS:
+        run.step(*step)
+    run.same_caches()
+
+
 VARIANTS = {
     "gelu": replace(OPT, activation=ActivationKind.GELU, layers=1),
     "gelu_tanh_tied": replace(OPT, activation=ActivationKind.GELU_TANH, tied_head=True, layers=1),

@@ -24,7 +24,7 @@ from pimlir.backends.isa.spec import DTYPE_BYTES, FIRST_FIELD, HEADER, REGISTERS
 from pimlir.dialects import host
 from pimlir.frontends import ModelConfig, build_module
 from pimlir.passes.pipelines import POLICIES, PipelineOptions
-from pimlir.sim.plan import Plan
+from pimlir.sim.plan import Plan, PlannedLaunch
 from pimlir.tools.compiler import Compilation, parse_module
 
 SMOLLM2 = ModelConfig("smollm2", "llama", 2, 576, 9, 3, 64, 1536, 1536, 512, tied_head=True)
@@ -267,9 +267,10 @@ def launches(config: ModelConfig, tokens: int, past: Sequence[int], **options: A
     image = Compilation(build_module(config), choices).image()
     found: dict[tuple[int, ...], tuple[Program, list[int]]] = {}
 
-    def launch(kernel: int, arguments: list[int], after: list[int], event: int, layer: int) -> None:
-        if image.programs[kernel].device == "npu":
-            found.setdefault((kernel, *arguments), (image.programs[kernel], arguments))
+    def launch(planned: PlannedLaunch) -> None:
+        if image.programs[planned.kernel].device == "npu":
+            key = (planned.kernel, *planned.arguments)
+            found.setdefault(key, (image.programs[planned.kernel], planned.arguments))
 
     Plan(image.plan, image.programs).run((tokens * len(past), len(past)), sequences, launch)
     return list(found.values()), sequences, image.local_bytes

@@ -103,12 +103,23 @@ class FixedTimes:
     """Launches take 10, 100 and 1000 ps, by program."""
 
     def __init__(self):
+        self.sequences = np.zeros((0, 4), np.int64)
         self.calls: list[tuple[int, list[int], int]] = []
+        self.running: list[tuple[int, int]] = []
 
-    def launch(self, program_index: int, arguments: np.ndarray, start_ps: int) -> int:
+    def unit(self, program_index: int) -> str:
+        return "pim" if program_index == 1 else "arrays"
+
+    def begin(self, program_index: int, arguments: np.ndarray, start_ps: int) -> int:
         assert arguments.dtype == np.int64
         self.calls.append((program_index, arguments.tolist(), start_ps))
-        return start_ps + 10 * 10**program_index
+        self.running.append((start_ps + 10 * 10**program_index, len(self.calls)))
+        return len(self.calls)
+
+    def advance(self) -> tuple[int, int]:
+        self.running.sort()
+        finish, number = self.running.pop(0)
+        return number, finish
 
     def statistics(self) -> dict:
         return {}

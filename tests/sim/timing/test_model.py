@@ -115,7 +115,7 @@ def test_with_one_row_buffer_programs_take_turns(model):
 def test_a_device_runs_one_launch_at_a_time(model):
     timing = model("tiny", BOTH)
     timing.begin(0, np.array([3]), 0)
-    with pytest.raises(TimingError, match="the pim is still running another launch"):
+    with pytest.raises(TimingError, match="unit pim of the machine is still running another launch"):
         timing.begin(0, np.array([3]), 0)
 
 
