@@ -32,6 +32,7 @@ class RunOptions:
     no_prefill: bool = False
     batch: int | None = None
     ignore_capacity: bool = False
+    sub_batches: bool = False
 
     @property
     def is_image(self) -> bool:
@@ -72,6 +73,7 @@ def check_options(options: RunOptions) -> None:
         "--no-prefill": options.no_prefill,
         "--batch": options.batch is not None,
         "--ignore-capacity": options.ignore_capacity,
+        "--sub-batches": options.sub_batches,
     }
     for name, given in needs.items():
         if given and not options.timing_only:

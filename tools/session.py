@@ -159,6 +159,7 @@ class _Session:
             context=self.context,
             new_tokens=None if options.no_prefill else options.chunk,
             ignore_capacity=options.ignore_capacity,
+            sub_batches=options.sub_batches,
         )
         build = Build(model.build_module(), pipeline_options, meta=model_meta(model, options.model))
 

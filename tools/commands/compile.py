@@ -33,6 +33,7 @@ class CompileOptions:
     model: str
     machine: str | None = None
     place: str | None = None
+    sub_batches: bool = False
     phase: str | None = None
     batch: int | None = None
     context: int | None = None
@@ -48,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     target = parser.add_argument_group("target")
     add_machine(target)
     add_place(target)
+    target.add_argument(
+        "--sub-batches", action="store_true", help="two halves of the batch, which overlap on NPU and PIM"
+    )
     target.add_argument("--ignore-capacity", action="store_true", help="let the model need more rows than a bank has")
     bounds = parser.add_argument_group("what a step may bring")
     bounds.add_argument("--phase", choices=PHASES, help="prefill, decode, or both (default: mixed)")
@@ -116,6 +120,7 @@ def prepare(options: CompileOptions, from_ir: bool = False) -> Build:
     pipeline_options = PipelineOptions(
         machine=machine,
         policy=options.place or DEFAULT_PLACE,
+        sub_batches=options.sub_batches,
         phase=options.phase or "mixed",
         batch=options.batch or 1,
         context=options.context,
@@ -143,11 +148,11 @@ def dump_stages(build: Build, folder: Path) -> None:
 
 def _refuse_late(options: CompileOptions) -> None:
     """Options of stages that lie behind: the module has decided already."""
-    late = {"llm": ("phase", "batch", "context", "new_tokens"), "placed": ("place",)}
+    late = {"llm": ("phase", "batch", "context", "new_tokens"), "placed": ("place", "sub_batches")}
     for stage, names in late.items():
         if STAGES.index(options.start) >= STAGES.index(stage):
             for name in names:
-                if getattr(options, name) is not None:
+                if getattr(options, name) not in (None, False):
                     raise UsageError(
                         f"--{name.replace('_', '-')} with --from {options.start}: the module has it already"
                     )

@@ -41,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--prompt-length", type=positive, metavar="P", help="prompt tokens of --timing-only")
     how.add_argument("--no-prefill", action="store_true", help="with --timing-only: the decode steps alone")
     how.add_argument("--batch", type=positive, metavar="B", help="with --timing-only: sequences (default: 1)")
+    how.add_argument(
+        "--sub-batches",
+        action="store_true",
+        help="with --timing-only: two halves of the batch, which overlap on NPU and PIM",
+    )
     how.add_argument("--ignore-capacity", action="store_true", help="with --timing-only: as if banks had enough rows")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text and tables")
 
