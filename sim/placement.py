@@ -1,0 +1,51 @@
+"""Which channel keeps the cache of which request, and which half of the batch it is in (NeuPIMs, ASPLOS 2024, section 6)."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import Literal
+
+Assignment = Literal["min-load", "round-robin"]
+
+
+def attention_rows(tokens: int, width: int, head_dim: int, banks: int, row_elements: int) -> tuple[int, int]:
+    """Row copies to the global buffer and row tiles that the attention of a request takes (algorithm 1).
+
+    `width` is heads x head dimension. Keys: a bank per token, a row holds `row_elements` of it. Values: a bank per
+    dimension, a row holds `row_elements` tokens.
+    """
+    heads = width // head_dim
+    parts, chunks = -(-width // row_elements), -(-tokens // row_elements)
+    copies = parts + heads * chunks
+    tiles = parts * -(-tokens // banks) + heads * chunks * -(-head_dim // banks)
+    return copies, tiles
+
+
+def assign(loads: Sequence[int], channels: int, how: Assignment) -> list[int]:
+    """The channel of each request: the next in turn, or, longest first, the one with the least load so far (algorithm 2)."""
+    if how == "round-robin":
+        return [index % channels for index in range(len(loads))]
+    heap = [(0, channel) for channel in range(channels)]
+    chosen = [0] * len(loads)
+    for index in sorted(range(len(loads)), key=lambda index: (-loads[index], index)):
+        load, channel = heapq.heappop(heap)
+        chosen[index] = channel
+        heapq.heappush(heap, (load + loads[index], channel))
+    return chosen
+
+
+def first_half(channels_of: Sequence[int], channels: int) -> list[bool]:
+    """Whether each request is in the first sub-batch: half of every channel, rounded up and down in turn (algorithm 3)."""
+    members: list[list[int]] = [[] for _ in range(channels)]
+    for index, channel in enumerate(channels_of):
+        members[channel].append(index)
+    first = [False] * len(channels_of)
+    up = True
+    for indices in members:
+        size = -(-len(indices) // 2) if up else len(indices) // 2
+        if len(indices) % 2:
+            up = not up
+        for index in indices[:size]:
+            first[index] = True
+    return first
