@@ -35,7 +35,9 @@ class MainMemory:
         end = max((_address(op) + _linear_bytes(op) for op in memories if op.row is None), default=0)
         self.linear = np.zeros(-(-end // memory.row_bytes) * memory.row_bytes, np.uint8)
         self.first_row = min((_row(op) for op in memories if op.row is not None), default=0)
-        rows = max((_row(op) + _row_count(op) - self.first_row for op in memories if op.row is not None), default=0)
+        rows = max(
+            (_row(op) + _row_count(op, memory) - self.first_row for op in memories if op.row is not None), default=0
+        )
         self.banks = np.zeros((memory.channels, memory.banks, rows, memory.row_bytes), np.uint8)
 
     def store(self, symbol: str, values: Array) -> None:
@@ -94,23 +96,33 @@ def bank_place(op: host.MemoryOp, memory: PimMemory, *indices: Index) -> BankPla
             return _matrix_place(layout, memory, layer, *indices[-2:])
         case KeysAttr() as layout:
             layer, slot, head, token, dimension = indices
-            slots, groups = layout.integer("slots"), layout.integer("groups")
+            first, place, places = _sequence_place(layout, memory, slot)
+            units = layout.integer("channels") * memory.banks
             per_row = layout.integer("heads_per_row")
-            group = (layer * slots + slot) * groups + token // memory.units
+            group = (layer * places + place) * layout.integer("groups") + token // units
             row = group * layout.integer("rows_per_token") + head // per_row
             byte = ((head % per_row) * layout.integer("head_dim") + dimension) * 2
-            unit = token % memory.units
-            return unit // memory.banks, unit % memory.banks, row, byte
+            unit = token % units
+            return first + unit // memory.banks, unit % memory.banks, row, byte
         case ValuesAttr() as layout:
             layer, slot, head, token, dimension = indices
             group = head * layout.integer("groups_per_head") + dimension // memory.banks
-            rows_of_chunk = ceil(layout.integer("groups") / memory.channels)
-            row = (layer * layout.integer("slots") + slot) * layout.integer("rows_per_sequence")
-            row = row + token // layout.integer("row_elements") * rows_of_chunk + group // memory.channels
+            first, place, places = _sequence_place(layout, memory, slot)
+            channels = layout.integer("channels")
+            rows_of_chunk = ceil(layout.integer("groups") / channels)
+            row = (layer * places + place) * layout.integer("rows_per_sequence")
+            row = row + token // layout.integer("row_elements") * rows_of_chunk + group // channels
             byte = token % layout.integer("row_elements") * 2
-            return group % memory.channels, dimension % memory.banks, row, byte
+            return first + group % channels, dimension % memory.banks, row, byte
         case layout:
             raise NotImplementedError(f"host.memory @{op.sym_name.data} has layout {layout}")
+
+
+def _sequence_place(layout: KeysAttr | ValuesAttr, memory: PimMemory, slot: Index) -> tuple[Index, Index, int]:
+    """First channel of a slot, its place among those that begin there, and how many places there are."""
+    beside = memory.channels // layout.integer("channels")
+    places = ceil(layout.integer("slots") / beside)
+    return slot % beside * layout.integer("channels"), slot // beside, places
 
 
 def _matrix_place(layout: MatrixAttr, memory: PimMemory, layer: Index, n: Index, k: Index) -> BankPlace:
@@ -154,14 +166,15 @@ def _linear_bytes(op: host.MemoryOp) -> int:
     return prod(shape) * np.dtype(dtype_of(op.type.element_type)).itemsize
 
 
-def _row_count(op: host.MemoryOp) -> int:
+def _row_count(op: host.MemoryOp, memory: PimMemory) -> int:
     match op.layout:
         case MatrixAttr() as layout:
             return prod(_shape(op)[:-2]) * layout.integer("rows_per_layer")
         case KeysAttr() as layout:
-            keys = ("slots", "groups", "rows_per_token")
-            return _shape(op)[0] * prod(layout.integer(key) for key in keys)
+            rows = layout.integer("groups") * layout.integer("rows_per_token")
+            return _shape(op)[0] * _sequence_place(layout, memory, np.int64(0))[2] * rows
         case ValuesAttr() as layout:
-            return _shape(op)[0] * layout.integer("slots") * layout.integer("rows_per_sequence")
+            places = _sequence_place(layout, memory, np.int64(0))[2]
+            return _shape(op)[0] * places * layout.integer("rows_per_sequence")
         case layout:
             return layout.integer("rows")  # pyright: ignore[reportAttributeAccessIssue]

@@ -27,6 +27,8 @@ class PipelineOptions:
     depth: int = 2
     ignore_capacity: bool = False
     sub_batches: bool = False
+    cache_channels: int = 0
+    cache_slots: int = 0
 
 
 def pipeline(stage: str, options: PipelineOptions) -> str:
@@ -37,6 +39,9 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
     if options.new_tokens is not None:
         specialise += f" new-tokens={options.new_tokens}"
     key = "file" if options.machine.endswith(".toml") else "name"
+    numbers = {"cache-channels": options.cache_channels, "cache-slots": options.cache_slots}
+    cache = " ".join(f"{name}={value}" for name, value in numbers.items() if value)
+    assign_layouts = f"assign-layouts{{{cache}}}" if cache else "assign-layouts"
     passes = {
         "model": ("verify-model",),
         "llm": (
@@ -53,7 +58,7 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
             *(("interleave-sub-batches",) if options.sub_batches else ()),
             "verify-placed",
         ),
-        "kernels": ("assign-layouts", "convert-llm-to-npu", "convert-llm-to-pim", "npu-fold-copies", "verify-kernels"),
+        "kernels": (assign_layouts, "convert-llm-to-npu", "convert-llm-to-pim", "npu-fold-copies", "verify-kernels"),
         "machine": (
             "npu-tile",
             "pim-expand",

@@ -158,21 +158,28 @@ def _pim_chunk(stored: np.ndarray, matrix: np.ndarray, passes_per_row: int, pitc
 
 
 def _pim_keys(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
-    """Key cache [layers, slots, heads, context, head_dim]; a part is one head of one token in all layers and slots."""
+    """Key cache [layers, slots, heads, context, head_dim]; a part is one head of one token in all layers, one slot."""
     layers, slots, heads, context, head_dim = array.shape
     layout = region.layout
     groups, rows_per_token, heads_per_row = layout["groups"], layout["rows_per_token"], layout["heads_per_row"]
-    stored = memory.bank_rows(region, 0, layers * slots * groups * rows_per_token)
-    stored = stored.reshape(layers, slots, groups, rows_per_token, *stored.shape[1:])
-    for token in range(context):
-        group, unit = divmod(token, memory.banks * memory.channels)
-        channel, bank = divmod(unit, memory.banks)
-        for head in range(heads):
-            at = head % heads_per_row * head_dim
-            yield (
-                stored[:, :, group, head // heads_per_row, bank, channel, at : at + head_dim],
-                array[:, :, head, token],
-            )
+    places, spread = _places(memory, layout)
+    stored = memory.bank_rows(region, 0, layers * places * groups * rows_per_token)
+    stored = stored.reshape(layers, places, groups, rows_per_token, *stored.shape[1:])
+    for slot in range(slots):
+        place, first = slot // spread, slot % spread * layout["channels"]
+        for token in range(context):
+            group, unit = divmod(token, memory.banks * layout["channels"])
+            channel, bank = divmod(unit, memory.banks)
+            for head in range(heads):
+                at = head % heads_per_row * head_dim
+                where = stored[:, place, group, head // heads_per_row, bank, first + channel]
+                yield where[:, at : at + head_dim], array[:, slot, head, token]
+
+
+def _places(memory: BankMemory, layout: dict[str, Any]) -> tuple[int, int]:
+    """Sequences in the same channels, and sequences beside each other."""
+    spread = memory.channels // layout["channels"]
+    return -(-layout["slots"] // spread), spread
 
 
 def _pim_values(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
@@ -180,18 +187,22 @@ def _pim_values(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
     layers, slots, heads, context, head_dim = array.shape
     layout = region.layout
     groups_per_head, row_elements = layout["groups_per_head"], layout["row_elements"]
-    rows_per_sequence = layout["rows_per_sequence"]
-    stored = memory.bank_rows(region, 0, layers * slots * rows_per_sequence)
-    stored = stored.reshape(layers, slots, rows_per_sequence, *stored.shape[1:])
-    for chunk in range(-(-context // row_elements)):
-        tokens = slice(chunk * row_elements, min((chunk + 1) * row_elements, context))
-        for head in range(heads):
-            for first in range(0, head_dim, memory.banks):
-                group = head * groups_per_head + first // memory.banks
-                row, channel = divmod(group, memory.channels)
-                row += chunk * -(-heads * groups_per_head // memory.channels)
-                part = array[:, :, head, tokens, first : first + memory.banks].transpose(0, 1, 3, 2)
-                yield stored[:, :, row, : part.shape[2], channel, : part.shape[3]], part
+    rows_per_sequence, channels = layout["rows_per_sequence"], layout["channels"]
+    places, spread = _places(memory, layout)
+    stored = memory.bank_rows(region, 0, layers * places * rows_per_sequence)
+    stored = stored.reshape(layers, places, rows_per_sequence, *stored.shape[1:])
+    for slot in range(slots):
+        place, first_channel = slot // spread, slot % spread * channels
+        for chunk in range(-(-context // row_elements)):
+            tokens = slice(chunk * row_elements, min((chunk + 1) * row_elements, context))
+            for head in range(heads):
+                for first in range(0, head_dim, memory.banks):
+                    group = head * groups_per_head + first // memory.banks
+                    row, channel = divmod(group, channels)
+                    row += chunk * -(-heads * groups_per_head // channels)
+                    part = array[:, slot, head, tokens, first : first + memory.banks].transpose(0, 2, 1)
+                    where = stored[:, place, row, : part.shape[1], first_channel + channel]
+                    yield where[:, :, : part.shape[2]], part
 
 
 _LAYOUTS: dict[str, Any] = {

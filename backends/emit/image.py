@@ -39,7 +39,7 @@ def build_image(
 ) -> Image:
     """The image of a machine-stage module for `machine` (a resolved machine description)."""
     memory = pim_memory(module)
-    regions = [_region(op) for op in module.ops if isinstance(op, host.MemoryOp)]
+    regions = [_region(op, memory.channels) for op in module.ops if isinstance(op, host.MemoryOp)]
     linear = max((r.address + r.size_bytes for r in regions if not r.rows), default=0)
     first_row = -(-linear // (memory.units * memory.row_bytes))
     buffers = [op for f in module.ops if isinstance(f, FuncOp) for op in f.walk() if isinstance(op, host.BufferOp)]
@@ -60,14 +60,14 @@ def build_image(
     )
 
 
-def _region(op: host.MemoryOp) -> Region:
+def _region(op: host.MemoryOp, channels: int) -> Region:
     assert isinstance(op.type, TensorType)
     layout: dict[str, Any] = {"kind": _KINDS[op.layout.name]}
     if isinstance(op.layout, RecordAttr):
         layout |= op.layout.to_dict()
     if isinstance(op.layout, RopeTableAttr):
         layout["theta"] = op.layout.data
-    rows = rows_of(op)
+    rows = rows_of(op, channels)
     place = op.address if rows is None else op.row
     if place is None:
         raise PassFailedException(f"host.memory @{op.sym_name.data} has no place: run assign-memory first")
@@ -113,8 +113,13 @@ def _bounds(module: ModuleOp) -> dict[str, Any]:
         raise PassFailedException("the module has no llm.bounds: run llm-specialize first")
     model = module.attributes.get(llm.MODEL)
     vocabulary = {"vocabulary": model.vocabulary.data} if isinstance(model, llm.ModelAttr) else {}
+    slots: dict[str, int] = {}
+    for op in module.ops:
+        if isinstance(op, host.MemoryOp) and op.sym_name.data == "keys" and isinstance(op.type, TensorType):
+            slots["slots"] = op.type.get_shape()[1]
     return {
         **vocabulary,
+        **slots,
         "phase": bounds.phase.data.value,
         "sequences": bounds.sequences.data,
         "new_tokens": bounds.new_tokens.data,

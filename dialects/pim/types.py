@@ -34,31 +34,33 @@ class MatrixAttr(RecordAttr):
 
 @irdl_attr_definition
 class KeysAttr(RecordAttr):
-    """A key cache, token t in unit t mod units.
+    """A key cache. A sequence has `channels` channels, in which its token t is in unit t mod units.
 
-    Row ((layer * slots + slot) * groups + t div units) * rows_per_token + head div heads_per_row; the heads of a row
-    follow each other.
+    With n = memory channels div `channels`, slot s begins at channel (s mod n) * `channels` and is at place s div n there.
+    Row ((layer * ceil(slots / n) + place) * groups + t div units) * rows_per_token + head div heads_per_row; the heads of
+    a row follow each other.
 
-    Example: `#pim.keys<slots = 1, groups = 1, rows_per_token = 1, heads_per_row = 8, head_dim = 64>`
+    Example: `#pim.keys<slots = 1, channels = 32, groups = 1, rows_per_token = 1, heads_per_row = 8, head_dim = 64>`
     """
 
     name = "pim.keys"
-    keys = ("slots", "groups", "rows_per_token", "heads_per_row", "head_dim")
+    keys = ("slots", "channels", "groups", "rows_per_token", "heads_per_row", "head_dim")
 
 
 @irdl_attr_definition
 class ValuesAttr(RecordAttr):
     """A value cache, dimension j of head h in bank j mod banks of dimension group h * groups_per_head + j div banks.
 
-    Group g is in channel g mod channels; its token chunk q = t div row_elements in row (layer * slots + slot) *
-    rows_per_sequence + q * ceil(groups / channels) + g div channels, element t mod row_elements. All chunks of a group
-    are in one channel, which adds up their sums in order.
+    A sequence has `channels` channels and a place in them as in `#pim.keys`. Group g is in the (g mod channels)-th; its
+    token chunk q = t div row_elements in row (layer * ceil(slots / n) + place) * rows_per_sequence + q * ceil(groups /
+    channels) + g div channels, element t mod row_elements. All chunks of a group are in one channel, which adds up their
+    sums in order.
 
-    Example: `#pim.values<slots = 1, groups = 6, groups_per_head = 2, rows_per_sequence = 1, row_elements = 512, head_dim = 64>`
+    Example: `#pim.values<slots = 1, channels = 32, groups = 6, groups_per_head = 2, rows_per_sequence = 1, row_elements = 512, head_dim = 64>`
     """
 
     name = "pim.values"
-    keys = ("slots", "groups", "groups_per_head", "rows_per_sequence", "row_elements", "head_dim")
+    keys = ("slots", "channels", "groups", "groups_per_head", "rows_per_sequence", "row_elements", "head_dim")
 
 
 @irdl_attr_definition

@@ -26,7 +26,10 @@ class AssignLayoutsPass(ModulePass):
 
     NPU linear layers read `#npu.tiles`; PIM linear layers `#pim.matrix` (a neuron in a bank); embeddings, norms and
     biases rows in order. A cache on the PIM is laid out by token for keys and by head dimension for values, one on the
-    NPU row-major. A weight that is read in two ways gets two places.
+    NPU row-major. A weight that is read in two ways gets two places. `cache-channels` is the number of channels that a
+    sequence's cache on the PIM is spread over (0: all of them). With one, attention of different sequences runs in
+    different channels at a time, as in NeuPIMs; which, is decided by the slot that a sequence gets. `cache-slots` is the
+    number of slots (0: as many as sequences), more of them if channels are to hold different numbers of sequences.
 
     Before:
 
@@ -39,6 +42,9 @@ class AssignLayoutsPass(ModulePass):
     """
 
     name = "assign-layouts"
+
+    cache_channels: int = 0
+    cache_slots: int = 0
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         memories: dict[str, host.MemoryOp] = {}
@@ -89,14 +95,20 @@ class AssignLayoutsPass(ModulePass):
         kv = op.result.type
         assert isinstance(kv, llm.KVCacheType)
         layers, heads, head_dim = kv.shape
-        slots = _slots(module)
+        slots = self.cache_slots or _slots(module)
         context = context_of_buffers(module)
         shape = TensorType(f16, [layers, slots, heads, context, head_dim])
         keys: Attribute
         values: Attribute
         if device == StringAttr("pim"):
-            keys = choose_keys(slots, context, heads, head_dim, pim_memory(module))
-            values = choose_values(slots, context, heads, head_dim, pim_memory(module))
+            memory = pim_memory(module)
+            channels = self.cache_channels or memory.channels
+            if memory.channels % channels:
+                raise PassFailedException(
+                    f"cache-channels is {channels}, expected a divisor of the {memory.channels} channels of {memory.name}"
+                )
+            keys = choose_keys(slots, context, heads, head_dim, memory, channels)
+            values = choose_values(slots, context, heads, head_dim, memory, channels)
         else:
             keys = values = RowMajorAttr.of(row_bytes=head_dim * 2)
         return [host.MemoryOp("keys", shape, keys), host.MemoryOp("values", shape, values)]

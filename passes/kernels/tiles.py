@@ -57,8 +57,8 @@ def choose_matrix(outputs: int, inputs: int, memory: PimMemory) -> MatrixAttr:
     )
 
 
-def choose_keys(slots: int, context: int, heads: int, head_dim: int, memory: PimMemory) -> KeysAttr:
-    """Key cache of `slots` sequences of `context` tokens."""
+def choose_keys(slots: int, context: int, heads: int, head_dim: int, memory: PimMemory, channels: int) -> KeysAttr:
+    """Key cache of `slots` sequences of `context` tokens, each in `channels` channels."""
     if head_dim > memory.row_elements:
         raise PassFailedException(
             f"a key has {head_dim} elements, expected at most {memory.row_elements}: a row of a bank of {memory.name}"
@@ -66,22 +66,24 @@ def choose_keys(slots: int, context: int, heads: int, head_dim: int, memory: Pim
     per_row = min(heads, memory.row_elements // head_dim)
     return KeysAttr.of(
         slots=slots,
-        groups=-(-context // memory.units),
+        channels=channels,
+        groups=-(-context // (channels * memory.banks)),
         rows_per_token=-(-heads // per_row),
         heads_per_row=per_row,
         head_dim=head_dim,
     )
 
 
-def choose_values(slots: int, context: int, heads: int, head_dim: int, memory: PimMemory) -> ValuesAttr:
-    """Value cache of `slots` sequences of `context` tokens."""
+def choose_values(slots: int, context: int, heads: int, head_dim: int, memory: PimMemory, channels: int) -> ValuesAttr:
+    """Value cache of `slots` sequences of `context` tokens, each in `channels` channels."""
     per_head = -(-head_dim // memory.banks)
     chunks = -(-context // memory.row_elements)
     return ValuesAttr.of(
         slots=slots,
+        channels=channels,
         groups=heads * per_head,
         groups_per_head=per_head,
-        rows_per_sequence=chunks * -(-heads * per_head // memory.channels),
+        rows_per_sequence=chunks * -(-heads * per_head // channels),
         row_elements=memory.row_elements,
         head_dim=head_dim,
     )

@@ -41,13 +41,13 @@ class AssignMemoryPass(ModulePass):
         across = memory.units * memory.row_bytes
         address = 0
         for tensor in tensors:
-            if rows_of(tensor) is None:
+            if rows_of(tensor, memory.channels) is None:
                 tensor.address = host.integer(address)
                 # Whole rows, so that a burst never spans two tensors.
                 address += -(-linear_bytes(tensor) // memory.row_bytes) * memory.row_bytes
         row = -(-address // across)
         for tensor in tensors:
-            rows = rows_of(tensor)
+            rows = rows_of(tensor, memory.channels)
             if rows is not None:
                 tensor.row = host.integer(row)
                 row += rows
@@ -67,8 +67,8 @@ def linear_bytes(tensor: host.MemoryOp) -> int:
     return prod(shape) * (2 if isinstance(tensor.type.element_type, Float16Type) else 4)
 
 
-def rows_of(tensor: host.MemoryOp) -> int | None:
-    """Row indices that a tensor owns, None for a tensor of the linear space."""
+def rows_of(tensor: host.MemoryOp, channels: int) -> int | None:
+    """Row indices that a tensor owns in a memory of `channels` channels, None for a tensor of the linear space."""
     assert isinstance(tensor.type, TensorType)
     shape = tensor.type.get_shape()
     match tensor.layout:
@@ -76,10 +76,15 @@ def rows_of(tensor: host.MemoryOp) -> int | None:
             return prod(shape[:-2]) * layout.integer("rows_per_layer")
         case KeysAttr() as layout:
             slot = layout.integer("groups") * layout.integer("rows_per_token")
-            return shape[0] * layout.integer("slots") * slot
+            return shape[0] * places_of(layout, channels) * slot
         case ValuesAttr() as layout:
-            return shape[0] * layout.integer("slots") * layout.integer("rows_per_sequence")
+            return shape[0] * places_of(layout, channels) * layout.integer("rows_per_sequence")
         case StagingAttr() as layout:
             return layout.integer("rows")
         case _:
             return None
+
+
+def places_of(layout: KeysAttr | ValuesAttr, channels: int) -> int:
+    """Sequences that share the same channels."""
+    return -(-layout.integer("slots") * layout.integer("channels") // channels)

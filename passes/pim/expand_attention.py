@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from math import gcd
 
 from xdsl.dialects.builtin import TensorType
@@ -17,17 +20,33 @@ from ..tile_builder import Scalar, address
 from .command_context import CommandContext
 
 
+class _Slot:
+    """Where the cache of a sequence is: its first channel, and its place among the sequences that begin there."""
+
+    def __init__(self, layout: KeysAttr | ValuesAttr, slot: SSAValue, context: CommandContext):
+        build = context.build
+        self.channels = layout.integer("channels")
+        beside = context.memory.channels // self.channels
+        self.places = -(-layout.integer("slots") // beside)
+        self.place: Scalar = slot if beside == 1 else build.floordiv(slot, beside, "place")
+        self.first: AffineSum = AffineSum(0)
+        if beside > 1:
+            self.first += AffineSum.of(build.remainder(slot, beside, "home")) * self.channels
+
+
 class _Keys:
     """Rows of a key cache."""
 
     def __init__(self, symbol: str, layer: SSAValue, slot: SSAValue, context: CommandContext):
         self.layout = layout = context.layout(symbol, KeysAttr)
+        self.home = home = _Slot(layout, slot, context)
+        self.units = home.channels * context.memory.banks
         self.per_token = layout.integer("rows_per_token")
         self.per_row = layout.integer("heads_per_row")
         self.head_dim = layout.integer("head_dim")
         slot_rows = layout.integer("groups") * self.per_token
         self.base = context.build.address_of(symbol)
-        self.base += AffineSum.of(layer) * (layout.integer("slots") * slot_rows) + AffineSum.of(slot) * slot_rows
+        self.base += AffineSum.of(layer) * (home.places * slot_rows) + AffineSum.of(home.place) * slot_rows
 
     def row(self, group: Scalar, part: Scalar) -> AffineSum:
         return self.base + AffineSum.of(group) * self.per_token + part
@@ -39,6 +58,7 @@ class _Values:
     def __init__(self, symbol: str, layer: SSAValue, slot: SSAValue, context: CommandContext):
         self.layout = layout = context.layout(symbol, ValuesAttr)
         self.context = context
+        self.home = home = _Slot(layout, slot, context)
         self.groups = layout.integer("groups")
         self.per_head = layout.integer("groups_per_head")
         self.heads = self.groups // self.per_head
@@ -46,16 +66,16 @@ class _Values:
         self.row_elements = layout.integer("row_elements")
         rows = layout.integer("rows_per_sequence")
         self.base = context.build.address_of(symbol)
-        self.base += AffineSum.of(layer) * (layout.integer("slots") * rows) + AffineSum.of(slot) * rows
+        self.base += AffineSum.of(layer) * (home.places * rows) + AffineSum.of(home.place) * rows
 
     def place(self, chunk: Scalar, head: Scalar, part: Scalar) -> tuple[Scalar, AffineSum]:
         """Channel and row of one token chunk of one group of dimensions."""
-        build, channels = self.context.build, self.context.memory.channels
+        build, channels, first = self.context.build, self.home.channels, self.home.first
         group = build.value(AffineSum.of(head) * self.per_head + part)
         row = self.base + AffineSum.of(chunk) * -(-self.groups // channels)
         if self.groups <= channels:
-            return group, row
-        return build.remainder(group, channels, "channel"), row + build.floordiv(group, channels, "row")
+            return first + group, row
+        return first + build.remainder(group, channels, "channel"), row + build.floordiv(group, channels, "row")
 
     def banks(self, part: SSAValue) -> Scalar:
         """Banks that hold a dimension of this part of a head."""
@@ -75,10 +95,10 @@ def kv_append(op: pim.KVAppendOp, context: CommandContext) -> None:
     values = _Values(symbol_of(op.values), op.layer, op.slot, context)
     with build.loop(op.rows, "token") as token:
         position = build.value(AffineSum.of(op.past) + token)
-        unit = build.remainder(position, memory.units, "unit")
-        channel = build.floordiv(unit, memory.banks, "channel")
+        unit = build.remainder(position, keys.units, "unit")
+        channel = keys.home.first + build.floordiv(unit, memory.banks, "channel")
         bank = build.remainder(unit, memory.banks, "bank")
-        group = build.floordiv(position, memory.units, "group")
+        group = build.floordiv(position, keys.units, "group")
         head_bytes = keys.head_dim * 2
         with build.loop(keys.per_token, "part") as part:
             size: Scalar = keys.per_row * head_bytes
@@ -132,7 +152,10 @@ def scores(op: pim.ScoresOp, context: CommandContext) -> None:
     queries = group if fits >= group else _divisor(group, fits)
     with build.loop(op.rows, "token") as token:
         length = build.value(AffineSum.of(op.past) + token + 1)
-        reach = build.minimum(memory.channels, build.ceildiv(length, memory.banks), "reach")
+        first_channel = keys.home.first
+        reach: Scalar = 1
+        if keys.home.channels > 1:
+            reach = build.minimum(keys.home.channels, build.ceildiv(length, memory.banks), "reach")
         with build.loop(kv_heads // together, "heads") as index, build.loop(group // queries, "queries") as part:
             first = AffineSum.of(index) * together
             first_query = first * group + AffineSum.of(part) * queries
@@ -142,23 +165,25 @@ def scores(op: pim.ScoresOp, context: CommandContext) -> None:
                 row_part = build.floordiv(first, keys.per_row, "row_part")
                 column = AffineSum.of(build.remainder(first, keys.per_row, "in_row")) * depth
             offset = AffineSum.of(token) * q.row_bytes + first_query * (keys.head_dim * 2)
-            context.write_buffer(op.q, offset, together * queries * depth, 0, reach)
-            with build.loop(build.ceildiv(length, memory.units, "groups"), "group") as tokens:
-                left = AffineSum.of(tokens) * -memory.units + length
-                channels = build.minimum(memory.channels, build.ceildiv(left, memory.banks), "channels")
-                build.emit(isa.ActivateOp, row=keys.row(tokens, row_part), channel=0, channels=channels)
+            context.write_buffer(op.q, offset, together * queries * depth, first_channel, reach)
+            with build.loop(build.ceildiv(length, keys.units, "groups"), "group") as tokens:
+                channels: Scalar = 1
+                if keys.home.channels > 1:
+                    left = AffineSum.of(tokens) * -keys.units + length
+                    channels = build.minimum(keys.home.channels, build.ceildiv(left, memory.banks), "channels")
+                build.emit(isa.ActivateOp, row=keys.row(tokens, row_part), channel=first_channel, channels=channels)
                 with build.loop(together, "head") as head, build.loop(queries, "query") as query:
                     context.mac(
                         AffineSum.of(column) + AffineSum.of(head) * depth,
                         depth,
                         AffineSum.of(head) * (queries * depth) + AffineSum.of(query) * depth,
-                        0,
+                        first_channel,
                         channels,
                     )
-                    target = AffineSum.of(token) * s.row_bytes + AffineSum.of(tokens) * (memory.units * 4)
+                    target = AffineSum.of(token) * s.row_bytes + AffineSum.of(tokens) * (keys.units * 4)
                     target += (first_query + AffineSum.of(head) * group + query) * (padded * 4)
-                    context.read_acc(op.s, target, memory.banks, 0, 0, channels)
-                build.emit(isa.PrechargeOp, channel=0, channels=channels)
+                    context.read_acc(op.s, target, memory.banks, 0, first_channel, channels)
+                build.emit(isa.PrechargeOp, channel=first_channel, channels=channels)
 
 
 def softmax_rows(op: pim.SoftmaxRowsOp, context: CommandContext) -> None:
@@ -183,34 +208,83 @@ def softmax_rows(op: pim.SoftmaxRowsOp, context: CommandContext) -> None:
 
 
 def context(op: pim.ContextOp, context: CommandContext) -> None:
-    """For each group of dimensions and chunk of tokens: open its row once, then every query of the KV head."""
-    build, memory = context.build, context.memory
-    p, o = buffer_type(op.p), buffer_type(op.o)
-    _, heads, padded = p.shape
+    """Rows of values times probabilities, chunk by chunk of the tokens.
+
+    Where the dimensions of a head are in different channels, each row is opened once and used by every query of the KV
+    head. Where they are in one, probabilities are sent to the global buffer once and used by all rows of the chunk.
+    """
+    build = context.build
+    p = buffer_type(op.p)
     values = _Values(symbol_of(op.values), op.layer, op.slot, context)
-    group = heads // values.heads
+    group = p.shape[1] // values.heads
     elements = values.row_elements
+    together = values.home.channels == 1 and context.memory.buffer_columns >= context.memory.row_columns
     with build.loop(op.rows, "token") as token:
         length = build.value(AffineSum.of(op.past) + token + 1)
         chunks = build.ceildiv(length, elements, "chunks")
+        row = _ContextRow(op, context, values, token, length, group)
+        if together:
+            with (
+                build.loop(values.heads, "head") as head,
+                build.loop(chunks, "chunk") as chunk,
+                build.loop(group, "query") as query,
+            ):
+                columns = row.columns(chunk)
+                context.write_buffer(op.p, row.source(head, query, chunk), columns, values.home.first, 1)
+                with build.loop(values.per_head, "part") as part, row.open(chunk, head, part) as channel:
+                    context.mac(0, columns, 0, channel, 1)
+                    row.read(head, query, part, chunk, channel)
+            return
         with (
             build.loop(values.heads, "head") as head,
             build.loop(values.per_head, "part") as part,
             build.loop(chunks, "chunk") as chunk,
         ):
-            channel, row = values.place(chunk, head, part)
-            left = build.minimum(elements, AffineSum.of(chunk) * -elements + length, "tokens")
-            columns = build.ceildiv(left, memory.column_elements, "columns")
-            build.emit(isa.ActivateOp, row=row, channel=channel, channels=1)
-            with build.loop(group, "query") as query:
-                query_head = AffineSum.of(head) * group + query
-                source = AffineSum.of(token) * p.row_bytes + query_head * (padded * 2)
-                source += AffineSum.of(chunk) * (elements * 2)
-                _multiply_row(op, context, source, columns, channel)
-                target = AffineSum.of(token) * o.row_bytes + query_head * (values.head_dim * 4)
-                target += AffineSum.of(part) * (memory.banks * 4)
-                context.read_acc(op.o, target, values.banks(part), chunk, channel, 1)
-            build.emit(isa.PrechargeOp, channel=channel, channels=1)
+            columns = row.columns(chunk)
+            with row.open(chunk, head, part) as channel, build.loop(group, "query") as query:
+                _multiply_row(op, context, row.source(head, query, chunk), columns, channel)
+                row.read(head, query, part, chunk, channel)
+
+
+@dataclass
+class _ContextRow:
+    """One row of values: a chunk of the tokens for a part of the dimensions of a head."""
+
+    op: pim.ContextOp
+    context: CommandContext
+    values: _Values
+    token: SSAValue
+    length: SSAValue
+    group: int
+
+    def columns(self, chunk: SSAValue) -> SSAValue:
+        """Columns with tokens of this chunk."""
+        build, elements = self.context.build, self.values.row_elements
+        left = build.minimum(elements, AffineSum.of(chunk) * -elements + self.length, "tokens")
+        return build.ceildiv(left, self.context.memory.column_elements, "columns")
+
+    def source(self, head: SSAValue, query: SSAValue, chunk: SSAValue) -> AffineSum:
+        """Where in the probabilities those of the chunk begin."""
+        p = buffer_type(self.op.p)
+        offset = AffineSum.of(self.token) * p.row_bytes
+        offset += (AffineSum.of(head) * self.group + query) * (p.shape[2] * 2)
+        return offset + AffineSum.of(chunk) * (self.values.row_elements * 2)
+
+    @contextmanager
+    def open(self, chunk: SSAValue, head: SSAValue, part: SSAValue) -> Iterator[Scalar]:
+        """The row is open inside; yields its channel."""
+        channel, row = self.values.place(chunk, head, part)
+        self.context.build.emit(isa.ActivateOp, row=row, channel=channel, channels=1)
+        yield channel
+        self.context.build.emit(isa.PrechargeOp, channel=channel, channels=1)
+
+    def read(self, head: SSAValue, query: SSAValue, part: SSAValue, chunk: SSAValue, channel: Scalar) -> None:
+        """Add the sums to the output of the query."""
+        values, o = self.values, buffer_type(self.op.o)
+        target = AffineSum.of(self.token) * o.row_bytes
+        target += (AffineSum.of(head) * self.group + query) * (values.head_dim * 4)
+        target += AffineSum.of(part) * (self.context.memory.banks * 4)
+        self.context.read_acc(self.op.o, target, values.banks(part), chunk, channel, 1)
 
 
 def _multiply_row(

@@ -51,6 +51,19 @@ def test_sub_batches_agree(stages, machine, policy):
     run.same_caches()
 
 
+@pytest.mark.parametrize("heads", [(6, 6), (6, 3)])
+@pytest.mark.parametrize(("machine", "channels"), [("tiny", 1), ("tiny-dual", 2), ("neupims", 1), ("aim", 4)])
+def test_caches_in_some_channels_agree(stages, machine, channels, heads):
+    """More sequences than groups of channels, so that some share them."""
+    config = replace(LLAMA, heads=heads[0], kv_heads=heads[1], layers=1)
+    run = stages(
+        config, machine=machine, policy="attention-on-pim", cache_channels=channels, batch=6, new_tokens=8, context=200
+    )
+    run.fill_caches({0: 130, 1: 3, 4: 150, 5: 7})
+    run.step((4, 1), (0, 2), (5, 1), (1, 1), (2, 3))
+    run.same_caches()
+
+
 VARIANTS = {
     "gelu": replace(OPT, activation=ActivationKind.GELU, layers=1),
     "gelu_tanh_tied": replace(OPT, activation=ActivationKind.GELU_TANH, tied_head=True, layers=1),

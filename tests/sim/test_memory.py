@@ -108,7 +108,14 @@ def test_pim_matrix(memory, layers, n, k):
 
 def test_pim_keys(memory):
     layers, slots, context, heads, head_dim = 2, 2, 30, 3, 48
-    layout = {"kind": "pim_keys", "groups": 3, "rows_per_token": 2, "heads_per_row": 2}
+    layout = {
+        "kind": "pim_keys",
+        "slots": 2,
+        "channels": CHANNELS,
+        "groups": 3,
+        "rows_per_token": 2,
+        "heads_per_row": 2,
+    }
     array = halves(layers, slots, heads, context, head_dim)
     round_trip(memory, Region("k", "", array.shape, "f16", layout, row=120), array)
     for layer, slot, head, token, j in np.ndindex(array.shape):
@@ -125,6 +132,8 @@ def test_pim_values(memory):
     rows_per_sequence = 2 * -(-groups // CHANNELS)
     layout = {
         "kind": "pim_values",
+        "slots": 2,
+        "channels": CHANNELS,
         "groups": groups,
         "groups_per_head": groups_per_head,
         "row_elements": row_elements,
@@ -167,7 +176,14 @@ def test_a_region_that_does_not_fit_is_refused(memory, region, message):
 
 
 def test_rows_beyond_the_image_are_refused(memory):
-    layout = {"kind": "pim_keys", "groups": 1, "rows_per_token": 1, "heads_per_row": 1}
+    layout = {
+        "kind": "pim_keys",
+        "slots": 1,
+        "channels": CHANNELS,
+        "groups": 1,
+        "rows_per_token": 1,
+        "heads_per_row": 1,
+    }
     with pytest.raises(SimulationError, match=r"k: covers rows \[199, 201\), the image uses 200"):
         memory.load_region(Region("k", "", (2, 1, 1, 4, 16), "f16", layout, row=199), halves(2, 1, 1, 4, 16))
 

@@ -7,9 +7,9 @@
 
 host.memory @attn_q : tensor<2x64x64xf16> layout #npu.tiles<tile_k = 16, tile_n = 16, padded_k = 64, padded_n = 64, group = 2> {source = "attn_q", address = 4096 : i64}
 
-// CHECK:      host.memory @keys : tensor<2x1x2x64x16xf16> layout #pim.keys<slots = 1, groups = 4, rows_per_token = 1, heads_per_row = 2, head_dim = 16> {row = 7 : i64}
+// CHECK:      host.memory @keys : tensor<2x1x2x64x16xf16> layout #pim.keys<slots = 1, channels = 32, groups = 4, rows_per_token = 1, heads_per_row = 2, head_dim = 16> {row = 7 : i64}
 
-host.memory @keys : tensor<2x1x2x64x16xf16> layout #pim.keys<slots = 1, groups = 4, rows_per_token = 1, heads_per_row = 2, head_dim = 16> {row = 7 : i64}
+host.memory @keys : tensor<2x1x2x64x16xf16> layout #pim.keys<slots = 1, channels = 32, groups = 4, rows_per_token = 1, heads_per_row = 2, head_dim = 16> {row = 7 : i64}
 
 // CHECK:      func.func @kernel(%x: !host.buffer<4x64xf16>, %first: index, %new: index, %past: index, %slot: index) attributes {device = "npu"} {
 // CHECK-NEXT:   %seqs = host.one_sequence %new, %past, %slot

@@ -46,8 +46,8 @@ pim.mac(column = 0, columns = 1, buffer_column = 0, channel = 0, channels = 1) w
 
 // -----
 
-// CHECK: #pim.keys has keys slots, groups, expected slots, groups, rows_per_token, heads_per_row, head_dim
-"test.op"() {l = #pim.keys<slots = 1, groups = 1>} : () -> ()
+// CHECK: #pim.keys has keys slots, channels, groups, expected slots, channels, groups, rows_per_token, heads_per_row, head_dim
+"test.op"() {l = #pim.keys<slots = 1, channels = 2, groups = 1>} : () -> ()
 
 // -----
 

@@ -11,8 +11,8 @@
 // CHECK-NEXT:   host.memory @bq_rows : tensor<2x40xf16> layout #npu.row_major<row_bytes = 80> {source = "bq"}
 // CHECK-NEXT:   host.memory @rope_16_10000 : tensor<32x16xf32> layout #npu.rope_table<theta = 1.000000e+04>
 // CHECK-NEXT:   host.memory @wo_banks : tensor<2x24x96xf16> layout #pim.matrix<chunk = 64, columns_of_chunk = [4, 2], passes_per_row = [2, 4], rows_of_chunk = [2, 1], rows_per_layer = 3> {source = "wo"}
-// CHECK-NEXT:   host.memory @keys : tensor<2x2x2x32x16xf16> layout #pim.keys<slots = 2, groups = 4, rows_per_token = 1, heads_per_row = 2, head_dim = 16>
-// CHECK-NEXT:   host.memory @values : tensor<2x2x2x32x16xf16> layout #pim.values<slots = 2, groups = 8, groups_per_head = 4, rows_per_sequence = 4, row_elements = 128, head_dim = 16>
+// CHECK-NEXT:   host.memory @keys : tensor<2x2x2x32x16xf16> layout #pim.keys<slots = 2, channels = 2, groups = 4, rows_per_token = 1, heads_per_row = 2, head_dim = 16>
+// CHECK-NEXT:   host.memory @values : tensor<2x2x2x32x16xf16> layout #pim.values<slots = 2, channels = 2, groups = 8, groups_per_head = 4, rows_per_sequence = 4, row_elements = 128, head_dim = 16>
 // CHECK-NEXT:   func.func @npu(%tokens: tensor<?xi32>, %x: tensor<?x32xf16>, %seqs: !llm.seqs, %layer: index) attributes {device = "npu"} {
 
 builtin.module attributes {npu.core = #npu.core<name = "t", arrays = 2, array_rows = 16, array_cols = 16, vector_lanes = 16, scratchpad_bytes = 65536, accumulator_bytes = 4096, align_bytes = 32>, pim.memory = #pim.memory<name = "t", channels = 2, banks = 4, rows = 64, row_bytes = 256, column_bytes = 32, buffer_bytes = 128, dual_row_buffer = false, softmax_buffer_bytes = 4096, commands = [write_buffer, activate, mac, read_acc, precharge, write, read, scatter, softmax]>, llm.bounds = #llm.bounds<phase = mixed, sequences = 2, new_tokens = 4, context = 24>} {

@@ -98,14 +98,14 @@
 // CHECK-NEXT:       scf.for %head = %c0 to %c2 step %c1 {
 // CHECK-NEXT:         scf.for %part = %c0 to %c4 step %c1 {
 // CHECK-NEXT:           scf.for %chunk = %c0 to %chunks step %c1 {
-// CHECK-NEXT:             %2 = arith.muli %head, %c4 : index
-// CHECK-NEXT:             %3 = arith.addi %2, %part : index
-// CHECK-NEXT:             %channel = arith.remui %3, %c2 : index
-// CHECK-NEXT:             %row = arith.divui %3, %c2 : index
-// CHECK-NEXT:             %4 = arith.muli %chunk, %c-128 : index
-// CHECK-NEXT:             %5 = arith.addi %4, %1 : index
-// CHECK-NEXT:             %tokens = arith.minui %c128, %5 : index
+// CHECK-NEXT:             %2 = arith.muli %chunk, %c-128 : index
+// CHECK-NEXT:             %3 = arith.addi %2, %1 : index
+// CHECK-NEXT:             %tokens = arith.minui %c128, %3 : index
 // CHECK-NEXT:             %columns = arith.ceildivui %tokens, %c16 : index
+// CHECK-NEXT:             %4 = arith.muli %head, %c4 : index
+// CHECK-NEXT:             %5 = arith.addi %4, %part : index
+// CHECK-NEXT:             %channel = arith.remui %5, %c2 : index
+// CHECK-NEXT:             %row = arith.divui %5, %c2 : index
 // CHECK-NEXT:             pim.activate(row = %values + 8 * %layer + 4 * %slot + 4 * %chunk + %row, channel = %channel, channels = 1) : index, index, index, index, index, index
 // CHECK-NEXT:             scf.for %query = %c0 to %c2 step %c1 {
 // CHECK-NEXT:               %parts = arith.ceildivui %columns, %c4 : index
@@ -126,8 +126,8 @@
 // CHECK-NEXT:     func.return
 
 builtin.module attributes {pim.memory = #pim.memory<name = "t", channels = 2, banks = 4, rows = 64, row_bytes = 256, column_bytes = 32, buffer_bytes = 128, dual_row_buffer = false, softmax_buffer_bytes = 4096, commands = [write_buffer, activate, mac, read_acc, precharge, write, read, scatter, softmax]>} {
-  host.memory @keys : tensor<2x2x2x32x16xf16> layout #pim.keys<slots = 2, groups = 4, rows_per_token = 1, heads_per_row = 2, head_dim = 16>
-  host.memory @values : tensor<2x2x2x32x16xf16> layout #pim.values<slots = 2, groups = 8, groups_per_head = 4, rows_per_sequence = 4, row_elements = 128, head_dim = 16>
+  host.memory @keys : tensor<2x2x2x32x16xf16> layout #pim.keys<slots = 2, channels = 2, groups = 4, rows_per_token = 1, heads_per_row = 2, head_dim = 16>
+  host.memory @values : tensor<2x2x2x32x16xf16> layout #pim.values<slots = 2, channels = 2, groups = 8, groups_per_head = 4, rows_per_sequence = 4, row_elements = 128, head_dim = 16>
   func.func @append(%k: !host.buffer<4x32xf16>, %past: index, %slot: index, %rows: index, %layer: index) attributes {device = "pim"} {
     pim.kv_append %k, %k, @keys, @values[%layer] at %past slot %slot rows %rows : !host.buffer<4x32xf16>, !host.buffer<4x32xf16>
     func.return

@@ -35,7 +35,7 @@ builtin.module attributes {pim.memory = #pim.memory<name = "t", channels = 2, ba
 
 // CHECK: a query of 128 elements needs 8 columns, the global buffer of t has 4
 builtin.module attributes {pim.memory = #pim.memory<name = "t", channels = 2, banks = 4, rows = 64, row_bytes = 256, column_bytes = 32, buffer_bytes = 128, dual_row_buffer = false, softmax_buffer_bytes = 4096, commands = [write_buffer, activate, mac, read_acc, precharge, write, read, scatter, softmax]>} {
-  host.memory @keys : tensor<1x1x1x32x128xf16> layout #pim.keys<slots = 1, groups = 4, rows_per_token = 1, heads_per_row = 1, head_dim = 128>
+  host.memory @keys : tensor<1x1x1x32x128xf16> layout #pim.keys<slots = 1, channels = 2, groups = 4, rows_per_token = 1, heads_per_row = 1, head_dim = 128>
   func.func @scores(%q: !host.buffer<4x128xf16>, %s: !host.buffer<4x1x32xf32, softmax>, %i: index) attributes {device = "pim"} {
     pim.scores %q, @keys[%i] at %i slot %i -> %s rows %i : !host.buffer<4x128xf16> -> !host.buffer<4x1x32xf32, softmax>
     func.return
