@@ -31,8 +31,9 @@ class Simulator:
     system: System
     launches: list[LaunchRecord] = field(default_factory=list)
 
-    def step(self, tokens: Sequence[int], seqs: Rows) -> NDArray[Any] | None:
-        result = self.system.step(tokens, seqs)
+    def step(self, tokens: Sequence[int], seqs: Rows, first_half: int | None = None) -> NDArray[Any] | None:
+        """`first_half` is the number of sequences in the first sub-batch, if the plan has two."""
+        result = self.system.step(tokens, seqs, first_half)
         self.launches = result.launches
         return result.next
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from .errors import UsageError
 
@@ -33,6 +34,10 @@ class RunOptions:
     batch: int | None = None
     ignore_capacity: bool = False
     sub_batches: bool = False
+    requests: str | None = None
+    seed: int = 0
+    assign: Literal["min-load", "round-robin"] | None = None
+    cache_channels: int | None = None
 
     @property
     def is_image(self) -> bool:
@@ -66,18 +71,27 @@ def check_options(options: RunOptions) -> None:
         for name, given in conflicts.items():
             if given:
                 raise UsageError(f"{name} with --timing-only, which executes no data")
-        if options.prompt_length is None:
-            raise UsageError("--timing-only needs --prompt-length")
+        if (options.prompt_length is None) == (options.requests is None):
+            raise UsageError("--timing-only needs either --prompt-length or --requests")
     needs = {
         "--prompt-length": options.prompt_length is not None,
         "--no-prefill": options.no_prefill,
         "--batch": options.batch is not None,
         "--ignore-capacity": options.ignore_capacity,
         "--sub-batches": options.sub_batches,
+        "--requests": options.requests is not None,
     }
     for name, given in needs.items():
         if given and not options.timing_only:
             raise UsageError(f"{name} needs --timing-only")
+    if options.requests is None:
+        for name, given in (("--assign", options.assign), ("--cache-channels", options.cache_channels)):
+            if given is not None:
+                raise UsageError(f"{name} needs --requests")
+    elif options.batch is not None or not options.no_prefill or options.is_image:
+        raise UsageError(
+            "--requests needs a model, --timing-only and --no-prefill, and says itself how large the batch is"
+        )
     if options.prompt_ids is not None:
         for name in ("--prompt", "--chat"):
             if conflicts[name]:

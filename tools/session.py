@@ -14,6 +14,7 @@ from ..frontends.gguf import read_gguf
 from ..frontends.model import SMOLLM2, Model, find_smollm2, load_model
 from ..machines.loader import load_machine
 from ..passes.pipelines import PipelineOptions
+from .batch import Batch, lengths_of, make_batch
 from .build import Build, model_meta
 from .commands.arguments import DEFAULT_MACHINE, DEFAULT_PLACE, DEFAULT_PROMPT
 from .errors import CommandError
@@ -53,7 +54,8 @@ class _Session:
             self.image = load_image(options.model) if options.is_image else None
             self.model = self.open_model()
             self.tokenizer, self.ids = (None, []) if options.timing_only else self.read_prompt()
-        self.length = options.prompt_length or len(self.ids)
+        self.batch = self.make_batch() if options.requests else None
+        self.length = max(self.batch.past) if self.batch else options.prompt_length or len(self.ids)
         self.context = self.choose_context()
         with self.clock("compile"):
             if self.image is None:
@@ -94,6 +96,21 @@ class _Session:
                 "use --timing-only --prompt-length P"
             )
         return model
+
+    def make_batch(self) -> Batch:
+        """The batch of --requests."""
+        options, model = self.options, self.model
+        assert options.requests is not None and model is not None
+        machine = load_machine(options.machine or DEFAULT_MACHINE).to_dict()
+        longest = (options.context or model.config.context_length) - options.tokens
+        lengths = lengths_of(options.requests, options.seed, longest)
+        channels = options.cache_channels or 1
+        if machine["memory"]["channels"] % channels:
+            raise CommandError(
+                f"--cache-channels is {channels}, expected a divisor of the {machine['memory']['channels']} channels of "
+                f"{machine['name']}"
+            )
+        return make_batch(lengths, model.config, machine, channels, options.assign or "min-load")
 
     def read_prompt(self) -> tuple[Tokenizer | None, list[int]]:
         """Tokenizer, if there is one, and token ids of the prompt."""
@@ -155,11 +172,13 @@ class _Session:
             machine,
             self.place,
             phase="decode" if options.no_prefill else "mixed",
-            batch=options.batch or 1,
+            batch=len(self.batch.past) if self.batch else options.batch or 1,
             context=self.context,
             new_tokens=None if options.no_prefill else options.chunk,
             ignore_capacity=options.ignore_capacity,
             sub_batches=options.sub_batches,
+            cache_channels=(options.cache_channels or 1) if self.batch else 0,
+            cache_slots=self.batch.slot_count if self.batch else 0,
         )
         build = Build(model.build_module(), pipeline_options, meta=model_meta(model, options.model))
 
@@ -224,7 +243,10 @@ class _Session:
         """Steps without data."""
         options = self.options
         image = self.image
-        assert image is not None and options.prompt_length is not None
+        assert image is not None
+        if self.batch is not None:
+            return self.time_batch(self.batch)
+        assert options.prompt_length is not None
         batch = options.batch or (image.bounds["sequences"] if options.is_image else 1)
         if batch > image.bounds["sequences"]:
             raise CommandError(f"--batch is {batch}, {options.model} takes {image.bounds['sequences']} sequences")
@@ -243,6 +265,17 @@ class _Session:
         seconds = time.perf_counter() - begin
         phases.append(Phase("decode", options.tokens * batch, options.tokens, seconds, before, self.statistics()))
         return self.report(phases, [], None, batch)
+
+    def time_batch(self, batch: Batch) -> Report:
+        """Decode steps of a batch of requests."""
+        tokens, begin = self.options.tokens, time.perf_counter()
+        assert isinstance(self.engine, Simulator)
+        for step in range(tokens):
+            self.listener.stage(f"timing the decoding of token {step + 1} of {tokens}")
+            self.engine.step([0] * len(batch.past), batch.table(step), batch.first_half)
+        seconds = time.perf_counter() - begin
+        phase = Phase("decode", tokens * len(batch.past), tokens, seconds, None, self.statistics())
+        return self.report([phase], [], None, len(batch.past))
 
     def statistics(self) -> dict[str, Any] | None:
         return self.timing.statistics() if self.timing else None

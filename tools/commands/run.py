@@ -42,6 +42,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--no-prefill", action="store_true", help="with --timing-only: the decode steps alone")
     how.add_argument("--batch", type=positive, metavar="B", help="with --timing-only: sequences (default: 1)")
     how.add_argument(
+        "--requests",
+        metavar="FILE|NAME:N",
+        help="with --timing-only --no-prefill: a batch from a CSV or JSON Lines file, or N requests drawn from alpaca-like or sharegpt-like",
+    )
+    how.add_argument("--seed", type=int, default=0, metavar="S", help="of the requests (default: 0)")
+    how.add_argument(
+        "--assign",
+        choices=("min-load", "round-robin"),
+        help="with --requests: how sequences get channels (default: min-load)",
+    )
+    how.add_argument(
+        "--cache-channels",
+        type=positive,
+        metavar="N",
+        help="with --requests: channels that the cache of a sequence is spread over (default: 1)",
+    )
+    how.add_argument(
         "--sub-batches",
         action="store_true",
         help="with --timing-only: two halves of the batch, which overlap on NPU and PIM",

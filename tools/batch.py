@@ -1,0 +1,71 @@
+"""A decode batch of requests: how long each sequence is, which cache slot it has, which half of the batch it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..frontends.model import ModelConfig
+from ..sim.placement import Assignment, assign, attention_rows, first_half
+from ..sim.requests import cached_tokens, draw_requests, read_requests
+from .errors import CommandError
+
+COPY_LOAD, TILE_LOAD = 100, 184
+"""Cycles of a row copy and of a row tile, by which NeuPIMs' traces balance channels (its clb traces, research notes)."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences in the order of the step: cached tokens and slot of each; how many are in the first half."""
+
+    past: list[int]
+    slots: list[int]
+    first_half: int
+
+    @property
+    def slot_count(self) -> int:
+        return max(self.slots) + 1
+
+    def table(self, step: int) -> list[tuple[int, int, int, int]]:
+        """The sequence table of the step-th decode step."""
+        return [(row, 1, past + step, slot) for row, (past, slot) in enumerate(zip(self.past, self.slots, strict=True))]
+
+
+def lengths_of(spec: str, seed: int, longest: int) -> list[int]:
+    """Cached tokens of each request of a file, or of NAME:COUNT drawn from a distribution."""
+    name, _, count = spec.partition(":")
+    if count.isdigit() and int(count) and not Path(spec).exists():
+        requests = draw_requests(name, int(count), seed, longest)
+    else:
+        requests = read_requests(spec)
+    lengths = cached_tokens(requests, seed)
+    for index, length in enumerate(lengths):
+        if length >= longest:
+            raise CommandError(f"request {index} of {spec} has {length} cached tokens, the context length is {longest}")
+    return lengths
+
+
+def make_batch(
+    lengths: Sequence[int], config: ModelConfig, machine: dict, cache_channels: int, how: Assignment
+) -> Batch:
+    """Slots by the assignment of sequences to groups of `cache_channels` channels; halves that share every group equally."""
+    memory = machine["memory"]
+    groups = memory["channels"] // cache_channels
+    banks = memory["pseudo_channels"] * memory["ranks"] * memory["bank_groups"] * memory["banks_per_group"]
+    loads = []
+    for length in lengths:
+        width = config.heads * config.head_dim
+        copies, tiles = attention_rows(
+            length + 1, width, config.head_dim, banks * cache_channels, memory["row_bytes"] // 2
+        )
+        loads.append(COPY_LOAD * copies + TILE_LOAD * tiles)
+    groups_of = assign(loads, groups, how)
+    halves = first_half(groups_of, groups)
+    taken = [0] * groups
+    slots = []
+    for group in groups_of:
+        slots.append(taken[group] * groups + group)
+        taken[group] += 1
+    order = sorted(range(len(lengths)), key=lambda index: (not halves[index], index))
+    return Batch([lengths[i] for i in order], [slots[i] for i in order], sum(halves))
