@@ -121,8 +121,11 @@ def bank_place(op: host.MemoryOp, memory: PimMemory, *indices: Index) -> BankPla
 def _sequence_place(layout: KeysAttr | ValuesAttr, memory: PimMemory, slot: Index) -> tuple[Index, Index, int]:
     """First channel of a slot, its place among those that begin there, and how many places there are."""
     beside = memory.channels // layout.integer("channels")
-    places = ceil(layout.integer("slots") / beside)
-    return slot % beside * layout.integer("channels"), slot // beside, places
+    return slot % beside * layout.integer("channels"), slot // beside, _places(layout, memory)
+
+
+def _places(layout: KeysAttr | ValuesAttr, memory: PimMemory) -> int:
+    return ceil(layout.integer("slots") * layout.integer("channels") / memory.channels)
 
 
 def _matrix_place(layout: MatrixAttr, memory: PimMemory, layer: Index, n: Index, k: Index) -> BankPlace:
@@ -172,9 +175,9 @@ def _row_count(op: host.MemoryOp, memory: PimMemory) -> int:
             return prod(_shape(op)[:-2]) * layout.integer("rows_per_layer")
         case KeysAttr() as layout:
             rows = layout.integer("groups") * layout.integer("rows_per_token")
-            return _shape(op)[0] * _sequence_place(layout, memory, np.int64(0))[2] * rows
+            return _shape(op)[0] * _places(layout, memory) * rows
         case ValuesAttr() as layout:
-            places = _sequence_place(layout, memory, np.int64(0))[2]
+            places = _places(layout, memory)
             return _shape(op)[0] * places * layout.integer("rows_per_sequence")
         case layout:
             return layout.integer("rows")  # pyright: ignore[reportAttributeAccessIssue]

@@ -145,7 +145,7 @@ class _Interleaving:
 
     def of_rows(self, op: host.LaunchOp, half: int) -> list[SSAValue]:
         """Arguments of a kernel that works on the first rows of its buffers: for the second half, on views."""
-        counts = {
+        counts: dict[SSAValue, tuple[SSAValue, SSAValue]] = {
             self.rows: (self.first_rows, self.other_rows),
             self.sequences: (self.first_sequences, self.other_sequences),
         }

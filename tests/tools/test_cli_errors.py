@@ -174,7 +174,7 @@ def test_ir_that_is_not_text(pimlir):
         (("run", "smollm2", "--prompt-ids", "1;2"), "argument --prompt-ids: found '1;2', expected whole numbers"),
         (("run", "smollm2", "--prompt", "a", "--prompt-ids", "1"), "--prompt with --prompt-ids"),
         (("run", "smollm2", "--at", "moon"), "argument --at: invalid choice: 'moon'"),
-        (("run", "gpt3-7b", "--timing-only"), "--timing-only needs --prompt-length"),
+        (("run", "gpt3-7b", "--timing-only"), "--timing-only needs either --prompt-length or --requests"),
         (("run", "gpt3-7b", "--prompt-length", "5"), "--prompt-length needs --timing-only"),
         (
             ("run", "gpt3-7b", "--timing-only", "--prompt-length", "5", "--prompt", "x"),
@@ -218,3 +218,16 @@ def test_a_closed_pipe_is_quiet(pimlir, model, monkeypatch):
         patch.setattr(sys, "stdout", closed)
         outcome = pimlir("import", model)
     assert (outcome.code, outcome.err) == (141, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--requests", "no.csv"), "no.csv: No such file or directory"),
+        (("--requests", "other-like:8"), "no distribution 'other-like', expected one of alpaca-like, sharegpt-like"),
+        (("--requests", "alpaca-like:8", "--cache-channels", "3"), "--cache-channels is 3, expected a divisor of the 32"),
+    ],
+)
+def test_bad_requests(pimlir, arguments, message):
+    outcome = pimlir("run", "gpt3-7b", "--timing-only", "--no-prefill", "--tokens", "1", *arguments)
+    assert failed(outcome).startswith(message)
