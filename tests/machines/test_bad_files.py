@@ -3,6 +3,7 @@
 import copy
 import random
 import re
+from typing import Any
 
 import pytest
 
@@ -193,7 +194,7 @@ def test_no_value_of_a_wrong_kind_ends_in_anything_but_lines_with_places(write, 
     for path in rng.sample(sorted(_paths(machine), key=str), 60):
         changed = copy.deepcopy(machine)
         *parents, last = path
-        owner = changed
+        owner: Any = changed
         for key in parents:
             owner = owner[key]
         owner[last] = rng.choice(WRONG)

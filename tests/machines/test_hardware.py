@@ -37,6 +37,7 @@ def test_attributes_of_a_machine_print_and_parse(name):
 
 def test_the_pass_takes_shapes_from_the_machine_file():
     npu, module = load_machine("neupims").npu, attached("neupims")
+    assert npu is not None
     memory = pim_memory(module)
     assert (memory.units, memory.row_elements, memory.row_columns, memory.buffer_columns) == (1024, 512, 32, 32)
     assert memory.has("copy_row") and not memory.has("write_buffer")
