@@ -13,7 +13,7 @@ from typing import Any
 from ..console import Cell, Table, amount, print_tables
 from ..errors import OK, UsageError
 from ..timing_table import describe_timing, timing_tables
-from .arguments import add_set_argument
+from .arguments import add_set
 
 HELP = "list machines, or show one with its sources"
 
@@ -21,7 +21,7 @@ HELP = "list machines, or show one with its sources"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME|FILE", help="a machine, or a machine file to check")
     parser.add_argument("--timing", action="store_true", help="its commands, timing numbers and rules between commands")
-    add_set_argument(parser)
+    add_set(parser)
     parser.add_argument("--json", action="store_true", help="JSON instead of tables")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..console import Table, atomic_file, print_tables
 from ..errors import OK
-from .arguments import add_set_argument
+from .arguments import add_set
 
 HELP = "time a trace of another simulator"
 FORMATS = ("aim", "attacc", "loadstore", "neupims")
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trace", required=True, metavar="FILE", help="the trace")
     parser.add_argument("--format", choices=FORMATS, help="its format (default: that of the machine)")
     parser.add_argument("--machine", required=True, metavar="NAME|FILE", help="machine or machine file")
-    add_set_argument(parser)
+    add_set(parser)
     parser.add_argument("--log", metavar="OUT.csv", help="write every command with its cycle and address")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
 
