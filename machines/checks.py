@@ -26,31 +26,46 @@ PIM_COMMANDS = tuple(opcode.name for opcode in PIM.opcodes if opcode.queue == "c
 PLAIN = ("write", "read", "scatter", "softmax")  # need no [pim.instruction]: ordinary traffic and the softmax unit
 
 
+SUM = re.compile(r"\s*\w+(\s*[+-]\s*\w+)*\s*")
+
+
 def resolve_cycles(raw: dict[str, Any]) -> list[Mistake]:
-    """Replace sums of `[timing]` names by numbers, in place."""
+    """Replace sums of `[timing]` names by numbers, in place; in `[timing]` itself first."""
     mistakes: list[Mistake] = []
     timing = _table(raw, "timing")
+    underway: list[str] = []
 
     def resolve(owner: dict[str, Any], key: str, location: tuple[Any, ...]) -> None:
         text = owner.get(key)
         if not isinstance(text, str):
             return
         owner[key] = 0
-        if not re.fullmatch(r"\s*\w+(\s*[+-]\s*\w+)*\s*", text):
+        if not SUM.fullmatch(text):
             mistakes.append((location, f"found {text!r}, expected a number or a sum of [timing] names"))
             return
         total = 0
         for sign, term in re.findall(r"([+-]?)\s*(\w+)", text):
-            value = int(term) if term.isdigit() else timing.get(term)
+            if term in underway:
+                mistakes.append((location, f"{term} is a sum of itself: {' -> '.join([*underway, term])}"))
+                return
+            if isinstance(timing.get(term), str):
+                resolve_name(term)
+            value = int(term) if term.isdecimal() else timing.get(term)
             if not isinstance(value, int):
                 mistakes.append((location, f"{term!r} is not a name of [timing]"))
                 return
             total += -value if sign == "-" else value
         owner[key] = max(0, total)  # a rule that asks for less than nothing asks for nothing
 
-    for index, rule in enumerate(raw.get("constraint", ())):
-        if isinstance(rule, dict):
-            resolve(rule, "cycles", ("constraint", index, "cycles"))
+    def resolve_name(term: str) -> None:
+        underway.append(term)
+        resolve(timing, term, ("timing", term))
+        underway.pop()
+
+    for term in timing:
+        resolve_name(term)
+    for index, rule in _rules(raw):
+        resolve(rule, "cycles", ("constraint", index, "cycles"))
     for name, command in _table(raw, "command").items():
         if isinstance(command, dict):
             resolve(command, "latency_cycles", ("command", name, "latency_cycles"))
@@ -98,9 +113,22 @@ def _memory(raw: dict[str, Any]) -> list[Mistake]:
         and sorted(order) != sorted(LEVELS[1:])
     ):
         mistakes.append((("memory", "bank_order"), f"found {order}, expected each of {', '.join(LEVELS[1:])} once"))
-    if _int(memory, "refresh_interval_cycles") and "ref" not in _table(raw, "command"):
+    commands = _table(raw, "command")
+    if _int(memory, "refresh_interval_cycles") and "ref" not in commands:
         mistakes.append((("memory", "refresh_interval_cycles"), "refresh needs a command named ref"))
+    scope = memory.get("refresh_scope", "rank")
+    others = [name for name in commands if name != "ref" and _refreshes(commands, name) == scope]
+    if others and _refreshes(commands, "ref") != scope:
+        mistakes.append(
+            (("memory", "refresh_scope"), f"found {scope!r}, the scope of {others[0]}: controllers refresh by ref only")
+        )
     return mistakes
+
+
+def _refreshes(commands: dict[str, Any], name: str) -> Any:
+    """The scope of a refresh command."""
+    command = _table(commands, name)
+    return command.get("scope") if command.get("action") == "refresh" else None
 
 
 def _commands(raw: dict[str, Any]) -> list[Mistake]:
@@ -110,9 +138,7 @@ def _commands(raw: dict[str, Any]) -> list[Mistake]:
         for name in ORDINARY
         if name not in commands
     ]
-    for index, rule in enumerate(raw.get("constraint", ())):
-        if not isinstance(rule, dict):
-            continue
+    for index, rule in _rules(raw):
         for key in ("preceding", "following"):
             names = rule.get(key)
             for name in names if isinstance(names, list) else ():
@@ -123,12 +149,13 @@ def _commands(raw: dict[str, Any]) -> list[Mistake]:
 
 def _pim(raw: dict[str, Any]) -> list[Mistake]:
     pim, memory, commands = _table(raw, "pim"), _table(raw, "memory"), _table(raw, "command")
-    mistakes: list[Mistake] = []
+    required = ("lanes", "buffer_bytes", "dual_row_buffer", "commands", "instruction") if "pim" in raw else ()
+    mistakes: list[Mistake] = [(("pim", key), "required key is missing") for key in required if key not in pim]
     column, buffer = _int(memory, "column_bytes"), _int(pim, "buffer_bytes")
     if column and column > 0 and buffer and buffer % column:
         mistakes.append((("pim", "buffer_bytes"), f"found {buffer}, expected a multiple of column_bytes {column}"))
     lanes = _int(pim, "lanes")
-    if column and lanes and lanes * 2 != column:
+    if column and lanes is not None and lanes * 2 != column:
         mistakes.append((("pim", "lanes"), f"found {lanes}, expected {column // 2}: a column of {column} bytes of f16"))
     names = pim.get("commands")
     names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
@@ -192,6 +219,11 @@ def _energy(raw: dict[str, Any]) -> list[Mistake]:
         for name in (table if isinstance(table, dict) else ())
         if name not in commands
     ]
+
+
+def _rules(raw: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    rules = raw.get("constraint")
+    return [(i, rule) for i, rule in enumerate(rules) if isinstance(rule, dict)] if isinstance(rules, list) else []
 
 
 def _table(raw: dict[str, Any], name: str) -> dict[str, Any]:

@@ -1,30 +1,37 @@
-"""Read machine files: find, merge what they extend, resolve named cycles, validate, and report every mistake at its line."""
+"""Load machines: settings over files, named cycles resolved, everything validated, and every mistake at its line."""
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .files import ORIGIN, Location, MachineFile, MachineFileError, known_machines, read_merged
 
 if TYPE_CHECKING:
     from .schema import Machine
 
-FOLDER = Path(__file__).parent
-PART = "part-"  # files that other machines extend, not machines themselves
+__all__ = ["MachineFileError", "WrittenMachine", "known_machines", "load_machine", "load_written"]
 
-Location = tuple[Any, ...]
-Mistake = tuple[Location, str]
+Origin = tuple[MachineFile, int] | None
 
 
-class MachineFileError(ValueError):
-    """A machine file that cannot be used; the message has one line for every mistake: `file:line: key: message`."""
+@dataclass(frozen=True)
+class WrittenMachine:
+    """A machine with what its numbers were written as, for tables that people read.
 
+    `cycles` and `places` belong to the constraints: the expression in the file, and `file:line`. `latency` and `timing` are
+    the expressions of commands and names. `notes` are the comments beside `[timing]` numbers, or what setting changed them.
+    """
 
-def known_machines() -> list[str]:
-    """Names of the machines that come with the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml") if not path.stem.startswith(PART))
+    machine: Machine
+    cycles: list[str]
+    places: list[str]
+    latency: dict[str, str]
+    timing: dict[str, str]
+    notes: dict[str, str]
 
 
 def load_machine(name_or_path: str | Path, settings: Mapping[str, str] | None = None) -> Machine:
@@ -32,30 +39,55 @@ def load_machine(name_or_path: str | Path, settings: Mapping[str, str] | None = 
 
     `preset` takes the timing of that name, `refresh` = off or on sets `memory.refresh_interval_cycles` to 0 or nREFI.
     """
-    files: list[_File] = []
-    path = _find(str(name_or_path), Path.cwd())
-    raw = _read(path, files, ())
+    return load_written(name_or_path, settings).machine
+
+
+def load_written(name_or_path: str | Path, settings: Mapping[str, str] | None = None) -> WrittenMachine:
+    """The same, with the expressions and comments of its files."""
+    raw, files = read_merged(name_or_path)
+    changed: dict[Location, str] = {}
     for key, value in (settings or {}).items():
-        _set(raw, key, value)
-    return _validate(raw, files)
+        changed |= _set(raw, key, value)
+    found = raw.get("constraint")
+    rules = [rule if isinstance(rule, dict) else {} for rule in found] if isinstance(found, list) else []
+    origins: list[Origin] = [rule.pop(ORIGIN, None) for rule in rules]
+    cycles = [str(rule.get("cycles", "")) for rule in rules]
+    commands = _table(raw, "command")
+    latency = {name: str(_table(commands, name).get("latency_cycles", 1)) for name in commands}
+    timing = {name: str(value) for name, value in _table(raw, "timing").items()}
+    machine = _validate(raw, files, origins, changed)
+    return WrittenMachine(
+        machine,
+        cycles,
+        [
+            f"{origin[0].path.name}:{origin[0].find(('constraint', origin[1]))[1]}" if origin else ""
+            for origin in origins
+        ],
+        latency,
+        timing,
+        {name: changed.get(("timing", name)) or _note(files, name) for name in timing},
+    )
 
 
-def _set(raw: dict[str, Any], key: str, value: str) -> None:
+def _set(raw: dict[str, Any], key: str, value: str) -> dict[Location, str]:
+    """Change the tables in place; the keys that changed, each with the setting that did it."""
     if key == "preset":
-        presets = raw.get("timing_preset", {})
-        if value not in presets:
+        presets = _table(raw, "timing_preset")
+        if not isinstance(presets.get(value), dict):
             known = ", ".join(presets) or "none"
             raise MachineFileError(f"setting preset: found {value!r}, expected one of the machine's presets: {known}")
-        raw["timing"] = {**raw["timing"], **presets[value]}
-        return
+        raw["timing"] = {**_table(raw, "timing"), **presets[value]}
+        return {("timing", name): f"preset {value}" for name in presets[value]}
     if key == "refresh":
         if value not in ("on", "off"):
             raise MachineFileError(f"setting refresh: found {value!r}, expected on or off")
-        interval = raw["memory"].get("refresh_interval_cycles")
-        if value == "on" and not interval and "nREFI" not in raw.get("timing", {}):
+        interval = _table(raw, "memory").get("refresh_interval_cycles")
+        if value == "on" and not interval and "nREFI" not in _table(raw, "timing"):
             raise MachineFileError("setting refresh: the machine has no nREFI in [timing]")
         key, value = "memory.refresh_interval_cycles", "0" if value == "off" else str(interval or "nREFI")
     *tables, name = key.split(".")
+    if tables == ["controller"]:
+        raw.setdefault("controller", {})  # every key of it has a default
     table: Any = raw
     for part in tables:
         table = table.get(part) if isinstance(table, dict) else None
@@ -63,123 +95,23 @@ def _set(raw: dict[str, Any], key: str, value: str) -> None:
         raise MachineFileError(
             f"setting {key}: not a key of the machine, expected preset, refresh or one like timing.nRP"
         )
-    if name not in table and tables[0] in ("timing", "command", "npu", "memory"):
+    if name not in table and tables == ["timing"]:
         raise MachineFileError(f"setting {key}: the machine has no such key")
     try:
         table[name] = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         table[name] = value
+    return {(*tables, name): f"set to {value}"}
 
 
-class _File:
-    """The text of a file and where its keys stand."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        try:
-            self.text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise MachineFileError(f"{path}: cannot read: {error}") from None
-        try:
-            self.tables = tomllib.loads(self.text)
-        except tomllib.TOMLDecodeError as error:
-            line = re.search(r"at line (\d+)", str(error))
-            raise MachineFileError(f"{path}:{line[1] if line else 1}: not TOML: {error}") from None
-        self.lines = _key_lines(self.text)
-
-    def find(self, location: Location) -> tuple[int, int]:
-        """How many leading parts of the location stand in this file, and the line of the last of them."""
-        for length in range(len(location), 0, -1):
-            if location[:length] in self.lines:
-                return length, self.lines[location[:length]]
-        return 0, 1
-
-
-def _key_lines(text: str) -> dict[Location, int]:
-    """Line number of every table header and key, by its path; array tables have their index in the path."""
-    lines: dict[Location, int] = {}
-    seen: dict[Location, int] = {}
-    table: Location = ()
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*(\[\[?)\s*([\w.\-\"]+)\s*\]", line)
-        key = re.match(r"\s*([\w.\-\"]+)\s*=", line)
-        if header:
-            table = tuple(header[2].replace('"', "").split("."))
-            if header[1] == "[[":
-                seen[table] = seen.get(table, -1) + 1
-                table = (*table, seen[table])
-            for length in range(1, len(table) + 1):
-                lines.setdefault(table[:length], number)
-        elif key:
-            lines[(*table, *key[1].replace('"', "").split("."))] = number
-    return lines
-
-
-def _find(name: str, folder: Path) -> Path:
-    if name.endswith(".toml") or "/" in name:
-        return folder / name
-    path = FOLDER / f"{name}.toml"
-    if not path.exists():
-        raise MachineFileError(f"unknown machine {name!r}; known machines: {', '.join(known_machines())}")
-    return path
-
-
-def _read(path: Path, files: list[_File], parents: tuple[Path, ...]) -> dict[str, Any]:
-    """The tables of a file merged over those that it extends; constraints carry the file they come from."""
-    if path.resolve() in parents:
-        raise MachineFileError(f"{path}:1: extends: the file extends itself")
-    file = _File(path)
-    files.append(file)
-    own = dict(file.tables)
-    merged: dict[str, Any] = {}
-    extends = own.get("extends", [])
-    for parent in [extends] if isinstance(extends, str) else extends:
-        if not isinstance(parent, str):
-            raise MachineFileError(f"{path}:{file.find(('extends',))[1]}: extends: expected machine names")
-        try:
-            found = _find(parent, path.parent)
-        except MachineFileError as error:
-            raise MachineFileError(f"{path}:{file.find(('extends',))[1]}: extends: {error}") from None
-        merged = _merge(merged, _read(found, files, (*parents, path.resolve())))
-    if isinstance(own.get("constraint"), list):
-        own["constraint"] = [
-            {**rule, _ORIGIN: (file, index)} if isinstance(rule, dict) else rule
-            for index, rule in enumerate(own["constraint"])
-        ]
-    return _merge(merged, own)
-
-
-_ORIGIN = "(origin)"
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Tables merge key by key, constraints add up (a rule for the same commands replaces), anything else replaces."""
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        if isinstance(old, dict) and isinstance(value, dict) and not {"pj", "mw"} & value.keys():
-            merged[key] = _merge(old, value)
-        elif key == "constraint" and isinstance(old, list) and isinstance(value, list):
-            replaced = [_rule_key(rule) for rule in value]
-            merged[key] = [rule for rule in old if _rule_key(rule) not in replaced] + value
-        else:
-            merged[key] = value
-    return merged
-
-
-def _rule_key(rule: Any) -> Any:
-    if not isinstance(rule, dict):
-        return None
-    return [str(rule.get(key)) for key in ("level", "preceding", "following")] + [rule.get("window", 1)]
-
-
-def _validate(raw: dict[str, Any], files: list[_File]) -> Machine:
+def _validate(
+    raw: dict[str, Any], files: list[MachineFile], origins: list[Origin], changed: Mapping[Location, str]
+) -> Machine:
     from pydantic import ValidationError
 
     from .checks import cross_checks, resolve_cycles
     from .schema import Machine
 
-    origins = [rule.pop(_ORIGIN, None) if isinstance(rule, dict) else None for rule in raw.get("constraint", ())]
     mistakes = resolve_cycles(raw)
     machine = None
     try:
@@ -188,8 +120,8 @@ def _validate(raw: dict[str, Any], files: list[_File]) -> Machine:
         mistakes += [(tuple(entry["loc"]), _message(dict(entry))) for entry in error.errors()]
     mistakes += cross_checks(raw)
     if machine is None or mistakes:
-        reports = sorted({_report(location, message, files, origins) for location, message in mistakes})
-        raise MachineFileError("\n".join(f"{file}:{line}: {key}: {text}" for file, line, key, text in reports))
+        reports = {_report(location, message, files, origins, changed) for location, message in mistakes}
+        raise MachineFileError("\n".join(line for *_, line in sorted(reports)))
     return machine
 
 
@@ -214,11 +146,34 @@ def _message(entry: dict[str, Any]) -> str:
             return f"found {shown}: {entry['msg'][0].lower()}{entry['msg'][1:]}"
 
 
-def _report(location: Location, message: str, files: list[_File], origins: list[Any]) -> tuple[str, int, str, str]:
-    key = ".".join(str(part) for part in location)
-    if location[:1] == ("constraint",) and len(location) > 1 and origins[location[1]]:
-        file, index = origins[location[1]]
-        place = ("constraint", index, *location[2:])
-        return str(file.path), file.find(place)[1], ".".join(map(str, place)), message
-    best = max(files, key=lambda file: file.find(location)[0])
-    return str(best.path), best.find(location)[1], key, message
+def _report(
+    location: Location, message: str, files: list[MachineFile], origins: list[Origin], changed: Mapping[Location, str]
+) -> tuple[str, int, str]:
+    """File and line, by which messages are ordered, and the message."""
+    if any(location[:length] in changed for length in range(1, len(location) + 1)):
+        return "", 0, f"setting {_dotted(location)}: {message}"
+    file = _best(files, location)
+    if location[:1] == ("constraint",) and len(location) > 1 and isinstance(location[1], int):
+        origin = origins[location[1]]
+        if origin:
+            file, location = origin[0], ("constraint", origin[1], *location[2:])
+    line = file.find(location)[1]
+    return str(file.path), line, f"{file.path}:{line}: {_dotted(location)}: {message}"
+
+
+def _dotted(location: Location) -> str:
+    return ".".join(str(part) for part in location)
+
+
+def _best(files: list[MachineFile], location: Location) -> MachineFile:
+    """The file that says most of a location; of several the one that wins."""
+    return max(reversed(files), key=lambda file: file.find(location)[0])
+
+
+def _note(files: list[MachineFile], timing: str) -> str:
+    return _best(files, ("timing", timing)).note(("timing", timing))
+
+
+def _table(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    found = raw.get(name)
+    return found if isinstance(found, dict) else {}

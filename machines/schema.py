@@ -152,17 +152,20 @@ class Instruction(Section):
 
 
 class Pim(Section):
-    """The compute side of the memory. `commands` lists the instructions of the PIM set that the machine has."""
+    """The compute side of the memory. `commands` lists the instructions of the PIM set that the machine has.
 
-    lanes: Positive
-    buffer_bytes: Positive
-    dual_row_buffer: bool
-    commands: list[str]
+    A machine without this section is a plain memory: no lanes, no instructions.
+    """
+
+    lanes: Count = 0
+    buffer_bytes: Count = 0
+    dual_row_buffer: bool = False
+    commands: list[str] = []
     softmax_buffer_bytes: Count = 0
     softmax_elements_per_cycle: Count = 0
     softmax_latency_cycles: Count = 0
     mode_command: str = ""
-    instruction: dict[str, Instruction]
+    instruction: dict[str, Instruction] = {}
 
 
 class Controller(Section):
@@ -243,19 +246,20 @@ class Link(Section):
 class Machine(Section):
     """A resolved machine: what `load_machine` returns and what an image carries as a plain dictionary.
 
-    `timing_preset` holds named sets of other values for `timing`.
+    `timing_preset` holds named sets of other values for `timing`. Without `[npu]` or `[pim]` it is a memory for traces and
+    timing tables only.
     """
 
     name: str
     extends: list[str] | str = []
     description: str = ""
-    npu: Npu
+    npu: Npu | None = None
     memory: Memory
     timing: dict[str, Count] = {}
     timing_preset: dict[str, dict[str, Count]] = {}
     command: dict[str, Command]
     constraint: list[Constraint]
-    pim: Pim
+    pim: Pim = Pim()
     controller: Controller = Controller()
     energy: Energy = Energy()
     link: Link | None = None

@@ -51,6 +51,12 @@ class AttachMachinePass(ModulePass):
         except MachineFileError as error:
             raise PassFailedException(f"attach-machine: {error}") from None
         npu, memory, pim = found.npu, found.memory, found.pim
+        if npu is None or not pim.lanes:
+            lacking = "[npu] and no [pim]" if npu is None and not pim.lanes else "[npu]" if npu is None else "[pim]"
+            raise PassFailedException(
+                f"attach-machine: {found.name} has no {lacking}: it is a memory for traces (pimlir sim) and timing tables "
+                "(pimlir machines), not for programs"
+            )
         op.attributes["machine.name"] = StringAttr(found.name)
         op.attributes["machine.source"] = StringAttr(found.source)
         op.attributes[CORE_KEY] = NpuCoreAttr(

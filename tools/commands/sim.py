@@ -15,6 +15,7 @@ from typing import Any
 
 from ..console import Table, atomic_file, print_tables
 from ..errors import OK
+from .arguments import add_set
 
 HELP = "time a trace of another simulator"
 FORMATS = ("aim", "attacc", "loadstore", "neupims")
@@ -24,23 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trace", required=True, metavar="FILE", help="the trace")
     parser.add_argument("--format", choices=FORMATS, help="its format (default: that of the machine)")
     parser.add_argument("--machine", required=True, metavar="NAME|FILE", help="machine or machine file")
-    parser.add_argument(
-        "--set",
-        action="append",
-        type=_setting,
-        default=[],
-        metavar="KEY=VALUE",
-        help="change the machine: refresh=on|off, preset=NAME of its timings, or a key such as timing.nRP=20 (may be repeated)",
-    )
+    add_set(parser)
     parser.add_argument("--log", metavar="OUT.csv", help="write every command with its cycle and address")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
-
-
-def _setting(text: str) -> tuple[str, str]:
-    key, separator, value = text.partition("=")
-    if not (key and separator and value):
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected KEY=VALUE")
-    return key, value
 
 
 def execute(arguments: argparse.Namespace) -> int:

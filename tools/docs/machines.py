@@ -47,21 +47,33 @@ def _summary(machine: Machine) -> tuple[str, str, str]:
 
 
 def _machine(machine: Machine) -> str:
-    memory, npu, pim = machine.memory, machine.npu, machine.pim
+    memory = machine.memory
     facts = [
         ("memory", f"{memory.standard}, {memory.channels} channels, {memory.clock_ps} ps clock"),
         ("banks of a channel", str(memory.banks)),
         ("rows of a bank", f"{memory.rows} of {memory.row_bytes} bytes, columns of {memory.column_bytes} bytes"),
+        *(_pim(machine.pim) if machine.pim.lanes else ()),
+        *(_npu(machine.npu) if machine.npu else ()),
+        ("timing rules", f"{len(machine.constraint)} between {len(machine.command)} commands"),
+    ]
+    return f"### {machine.name}\n\n{table(('property', 'value'), facts)}"
+
+
+def _pim(pim: Pim) -> list[tuple[str, str]]:
+    return [
         ("PIM instructions", ", ".join(f"`{name}`" for name in pim.commands)),
         ("PIM row buffer", "beside the ordinary one" if pim.dual_row_buffer else "the ordinary one"),
         ("global buffer", f"{pim.buffer_bytes} bytes"),
         ("softmax buffer", f"{pim.softmax_buffer_bytes} bytes" if pim.softmax_buffer_bytes else "none"),
+    ]
+
+
+def _npu(npu: Npu) -> list[tuple[str, str]]:
+    return [
         ("NPU arrays", f"{npu.arrays} of {npu.array_rows} x {npu.array_cols}, {npu.clock_mhz} MHz"),
         ("NPU vector lanes", f"{npu.vector_units} units of {npu.vector_lanes}"),
         ("scratchpad, accumulators", f"{npu.scratchpad_bytes}, {npu.accumulator_bytes} bytes"),
-        ("timing rules", f"{len(machine.constraint)} between {len(machine.command)} commands"),
     ]
-    return f"### {machine.name}\n\n{table(('property', 'value'), facts)}"
 
 
 def _section(title: str, model: type[BaseModel]) -> str:
