@@ -6,6 +6,7 @@ whole table (12 prompts, 3 placements, 3 machines) runs with `pytest -m long`; b
 
 import importlib.util
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -14,9 +15,12 @@ import pytest
 
 from pimlir.frontends import load_model
 from pimlir.interpreters.llm import LlmInterpreter
+from pimlir.machines import load_machine
 from pimlir.passes.pipelines import POLICIES, PipelineOptions
 from pimlir.sim.system import StepResult, System
+from pimlir.tools.batch import make_batch
 from pimlir.tools.compiler import compile_model
+from pimlir.tools.generation import Simulator, generate_batch
 
 PROMPTS = json.loads((Path(__file__).parent / "data/models/smollm2-135m-greedy.json").read_text())["prompts"]
 NEAR_TIE = 0.01
@@ -67,6 +71,24 @@ def test_a_prompt_of_its_own_for_each_machine_and_placement(number, machine, pol
     prompt = PROMPTS[number]
     output, wanted = greedy(system_for(machine, policy), prompt["prompt_ids"], 10), prompt["output_ids"][:10]
     assert output == wanted
+
+
+@pytest.mark.parametrize(("machine", "channels"), [("neupims", 1), ("attacc", 0)])
+def test_eight_ragged_sequences_get_the_tokens_of_their_single_runs(machine, channels):
+    """With sub-batches, and on neupims with a channel for each sequence and the channels balanced."""
+    model, batch = smollm2(), PROMPTS[:8]
+    prompts, count = [prompt["prompt_ids"] for prompt in batch], 6
+    options = PipelineOptions(
+        machine, "attention-on-pim", context=128, batch=8, new_tokens=32, sub_batches=True, cache_channels=channels
+    )
+    description = load_machine(machine).to_dict()
+    spread = channels or description["memory"]["channels"]
+    placed = make_batch([len(prompt) for prompt in prompts], model.config, description, spread, "min-load")
+    system = System(compile_model(model.build_module(), replace(options, cache_slots=placed.slot_count)))
+    system.load(model.store)
+    steps = list(generate_batch(Simulator(system), prompts, placed, count, 32))
+    for index, request in enumerate(placed.requests):
+        assert [tokens[index] for tokens in steps] == batch[request]["output_ids"][:count]
 
 
 def test_two_ragged_sequences_get_the_tokens_of_their_single_runs():

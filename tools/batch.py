@@ -17,10 +17,13 @@ COPY_LOAD, TILE_LOAD = 100, 184
 
 @dataclass(frozen=True)
 class Batch:
-    """Sequences in the order of the step: cached tokens and slot of each; how many are in the first half."""
+    """Sequences in the order of the step: cached tokens and slot of each, and which request it is; how many are in the
+    first half.
+    """
 
     past: list[int]
     slots: list[int]
+    requests: list[int]
     first_half: int
 
     @property
@@ -68,4 +71,4 @@ def make_batch(
         slots.append(taken[group] * groups + group)
         taken[group] += 1
     order = sorted(range(len(lengths)), key=lambda index: (not halves[index], index))
-    return Batch([lengths[i] for i in order], [slots[i] for i in order], sum(halves))
+    return Batch([lengths[i] for i in order], [slots[i] for i in order], order, sum(halves))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from ..sim.system import LaunchRecord, System
+    from .batch import Batch
 
 Rows = Sequence[tuple[int, int, int, int]]
 """First row, new tokens, past tokens and slot of each sequence of a step."""
@@ -55,6 +56,25 @@ def generate(engine: Engine, prompt: Sequence[int], count: int, chunk: int, stop
             return
         token = _last(engine.step([token], [(0, 1, past, 0)]))
         yield token
+
+
+def generate_batch(
+    simulator: Simulator, prompts: Sequence[Sequence[int]], batch: Batch, count: int, chunk: int
+) -> Iterator[list[int]]:
+    """`count` greedy tokens for each sequence of a batch, in its order: one after another is prefilled, then all decode."""
+    last: list[int] = []
+    for request, slot in zip(batch.requests, batch.slots, strict=True):
+        prompt, token = prompts[request], -1
+        for past in range(0, len(prompt), chunk):
+            part = list(prompt[past : past + chunk])
+            token = _last(simulator.step(part, [(0, len(part), past, slot)]))
+        last.append(token)
+    yield last
+    for step in range(count - 1):
+        found = simulator.step(last, batch.table(step), batch.first_half)
+        assert found is not None
+        last = [int(token) for token in found]
+        yield last
 
 
 def _last(tokens: NDArray[Any] | None) -> int:

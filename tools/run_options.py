@@ -19,6 +19,7 @@ class RunOptions:
     machine: str | None = None
     prompt: str | None = None
     prompt_ids: tuple[int, ...] | None = None
+    prompts: str | None = None
     chat: bool = False
     tokens: int = 32
     stop_at_eos: bool = False
@@ -62,6 +63,7 @@ def check_options(options: RunOptions) -> None:
     conflicts = {
         "--prompt": options.prompt is not None,
         "--prompt-ids": options.prompt_ids is not None,
+        "--prompts": options.prompts is not None,
         "--chat": options.chat,
         "--stop-at-eos": options.stop_at_eos,
         "--no-timing": options.no_timing,
@@ -78,16 +80,23 @@ def check_options(options: RunOptions) -> None:
         "--no-prefill": options.no_prefill,
         "--batch": options.batch is not None,
         "--ignore-capacity": options.ignore_capacity,
-        "--sub-batches": options.sub_batches,
         "--requests": options.requests is not None,
     }
     for name, given in needs.items():
         if given and not options.timing_only:
             raise UsageError(f"{name} needs --timing-only")
-    if options.requests is None:
+    if options.requests is None and options.prompts is None:
         for name, given in (("--assign", options.assign), ("--cache-channels", options.cache_channels)):
             if given is not None:
-                raise UsageError(f"{name} needs --requests")
+                raise UsageError(f"{name} needs --requests or --prompts")
+        if options.sub_batches and not options.timing_only:
+            raise UsageError("--sub-batches needs a batch: --timing-only or --prompts")
+    elif options.prompts is not None:
+        for name in ("--prompt", "--prompt-ids", "--at", "--chat", "--stop-at-eos"):
+            if conflicts[name]:
+                raise UsageError(f"{name} with --prompts")
+        if options.is_image:
+            raise UsageError("--prompts with an image: the batch is fixed when it is compiled")
     elif options.batch is not None or not options.no_prefill or options.is_image:
         raise UsageError(
             "--requests needs a model, --timing-only and --no-prefill, and says itself how large the batch is"

@@ -18,7 +18,7 @@ from .batch import Batch, lengths_of, make_batch
 from .build import Build, model_meta
 from .commands.arguments import DEFAULT_MACHINE, DEFAULT_PLACE, DEFAULT_PROMPT
 from .errors import CommandError
-from .generation import Engine, Simulator, TextStream, generate, time_decode, time_prefill
+from .generation import Engine, Simulator, TextStream, generate, generate_batch, time_decode, time_prefill
 from .report import Phase, Report, cost_report, phase_report
 from .run_options import Listener, RunOptions, check_options
 
@@ -53,8 +53,12 @@ class _Session:
         with self.clock("load"):
             self.image = load_image(options.model) if options.is_image else None
             self.model = self.open_model()
-            self.tokenizer, self.ids = (None, []) if options.timing_only else self.read_prompt()
-        self.batch = self.make_batch() if options.requests else None
+            self.tokenizer, self.ids, self.prompts = None, [], []
+            if options.prompts is not None:
+                self.prompts = self.read_prompts(options.prompts)
+            elif not options.timing_only:
+                self.tokenizer, self.ids = self.read_prompt()
+        self.batch = self.make_batch() if options.requests or self.prompts else None
         self.length = max(self.batch.past) if self.batch else options.prompt_length or len(self.ids)
         self.context = self.choose_context()
         with self.clock("compile"):
@@ -62,7 +66,9 @@ class _Session:
                 self.compile()
         with self.clock("set up"):
             self.engine = self.make_engine()
-        return self.time_only() if options.timing_only else self.produce()
+        if options.timing_only:
+            return self.time_only()
+        return self.produce_batch(self.batch) if self.batch else self.produce()
 
     @contextmanager
     def clock(self, name: str) -> Iterator[None]:
@@ -98,12 +104,15 @@ class _Session:
         return model
 
     def make_batch(self) -> Batch:
-        """The batch of --requests."""
-        options, model = self.options, self.model
-        assert options.requests is not None and model is not None
+        """The batch of --requests or of --prompts."""
+        options = self.options
+        model = self.model or load_model(options.model)
         machine = load_machine(options.machine or DEFAULT_MACHINE).to_dict()
         longest = (options.context or model.config.context_length) - options.tokens
-        lengths = lengths_of(options.requests, options.seed, longest)
+        if options.requests is not None:
+            lengths = lengths_of(options.requests, options.seed, longest)
+        else:
+            lengths = [len(prompt) for prompt in self.prompts]
         channels = options.cache_channels or 1
         if machine["memory"]["channels"] % channels:
             raise CommandError(
@@ -111,6 +120,20 @@ class _Session:
                 f"{machine['name']}"
             )
         return make_batch(lengths, model.config, machine, channels, options.assign or "min-load")
+
+    def read_prompts(self, path: str) -> list[list[int]]:
+        """Token ids of every line of a file."""
+        assert self.model is not None
+        try:
+            lines = [line for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+        except UnicodeDecodeError as error:
+            raise CommandError(f"{path}: not a text file: byte {error.start}") from None
+        except OSError as error:
+            raise CommandError(f"{path}: {error.strerror}") from None
+        if not lines:
+            raise CommandError(f"{path}: no prompts")
+        self.tokenizer = self.model.tokenizer()
+        return [self.tokenizer.encode(line).ids for line in lines]
 
     def read_prompt(self) -> tuple[Tokenizer | None, list[int]]:
         """Tokenizer, if there is one, and token ids of the prompt."""
@@ -174,7 +197,7 @@ class _Session:
             phase="decode" if options.no_prefill else "mixed",
             batch=len(self.batch.past) if self.batch else options.batch or 1,
             context=self.context,
-            new_tokens=None if options.no_prefill else options.chunk,
+            new_tokens=None if options.no_prefill else max(options.chunk or 32, len(self.prompts)),
             ignore_capacity=options.ignore_capacity,
             sub_batches=options.sub_batches,
             cache_channels=(options.cache_channels or 1) if self.batch else 0,
@@ -265,6 +288,32 @@ class _Session:
         seconds = time.perf_counter() - begin
         phases.append(Phase("decode", options.tokens * batch, options.tokens, seconds, before, self.statistics()))
         return self.report(phases, [], None, batch)
+
+    def produce_batch(self, batch: Batch) -> Report:
+        """Tokens of every sequence of a batch."""
+        options, tokenizer = self.options, self.tokenizer
+        assert isinstance(self.engine, Simulator) and tokenizer is not None
+        begin, middle, prefill = time.perf_counter(), 0.0, None
+        outputs: list[list[int]] = [[] for _ in batch.past]
+        for tokens in generate_batch(self.engine, self.prompts, batch, options.tokens, self.chunk):
+            if not outputs[0]:
+                middle, prefill = time.perf_counter(), self.statistics()
+            self.listener.stage(f"decoding token {len(outputs[0]) + 1} of {options.tokens} of {len(tokens)} sequences")
+            for request, token in zip(batch.requests, tokens, strict=True):
+                outputs[request].append(token)
+        end, final = time.perf_counter(), self.statistics()
+        steps = sum(-(-len(prompt) // self.chunk) for prompt in self.prompts)
+        decoded = (options.tokens - 1) * len(outputs)
+        phases = [
+            Phase("prefill", sum(map(len, self.prompts)), steps, middle - begin, None, prefill),
+            Phase("decode", decoded, options.tokens - 1, end - middle, prefill, final),
+        ]
+        report = self.report(phases, [], None, len(outputs))
+        report["outputs"] = [
+            {"prompt_ids": prompt, "output_ids": ids, "text": tokenizer.decode(ids, skip_special_tokens=False)}
+            for prompt, ids in zip(self.prompts, outputs, strict=True)
+        ]
+        return report
 
     def time_batch(self, batch: Batch) -> Report:
         """Decode steps of a batch of requests."""

@@ -225,7 +225,10 @@ def test_a_closed_pipe_is_quiet(pimlir, model, monkeypatch):
     [
         (("--requests", "no.csv"), "no.csv: No such file or directory"),
         (("--requests", "other-like:8"), "no distribution 'other-like', expected one of alpaca-like, sharegpt-like"),
-        (("--requests", "alpaca-like:8", "--cache-channels", "3"), "--cache-channels is 3, expected a divisor of the 32"),
+        (
+            ("--requests", "alpaca-like:8", "--cache-channels", "3"),
+            "--cache-channels is 3, expected a divisor of the 32",
+        ),
     ],
 )
 def test_bad_requests(pimlir, arguments, message):

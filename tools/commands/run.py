@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     prompt = parser.add_argument_group("tokens")
     prompt.add_argument("--prompt", metavar="TEXT", help=f"text to continue, - for stdin (default: {DEFAULT_PROMPT!r})")
     prompt.add_argument("--prompt-ids", type=token_ids, metavar="1,2,3", help="token ids instead of text")
+    prompt.add_argument("--prompts", metavar="FILE", help="a batch: one text to continue on each line of the file")
     prompt.add_argument("--chat", action="store_true", help="give the prompt as a user's turn of a conversation")
     prompt.add_argument("--tokens", type=positive, default=32, metavar="N", help="tokens to produce (default: 32)")
     prompt.add_argument("--stop-at-eos", action="store_true", help="stop at the model's end-of-sequence token")
@@ -50,18 +51,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--assign",
         choices=("min-load", "round-robin"),
-        help="with --requests: how sequences get channels (default: min-load)",
+        help="with --requests or --prompts: how sequences get channels (default: min-load)",
     )
     how.add_argument(
         "--cache-channels",
         type=positive,
         metavar="N",
-        help="with --requests: channels that the cache of a sequence is spread over (default: 1)",
+        help="with --requests or --prompts: channels that the cache of a sequence is spread over (default: 1)",
     )
     how.add_argument(
         "--sub-batches",
         action="store_true",
-        help="with --timing-only: two halves of the batch, which overlap on NPU and PIM",
+        help="two halves of the batch, which overlap on NPU and PIM",
     )
     how.add_argument("--ignore-capacity", action="store_true", help="with --timing-only: as if banks had enough rows")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text and tables")
@@ -82,6 +83,8 @@ def execute(arguments: argparse.Namespace) -> int:
         return OK
     if report["output_ids"]:
         print("\n")
+    for index, output in enumerate(report.get("outputs", ())):
+        print(f"[{index}] {output['text']}\n")
     print_tables(report_tables(report))
     return OK
 
