@@ -21,6 +21,24 @@ def add_place(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None
     parser.add_argument("--place", choices=POLICIES, help=f"what runs on the PIM (default: {DEFAULT_PLACE})")
 
 
+def add_set(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        action="append",
+        type=_setting,
+        default=[],
+        metavar="KEY=VALUE",
+        help="change the machine: refresh=on|off, preset=NAME of its timings, or a key such as timing.nRP=20 (may be repeated)",
+    )
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not (key and separator and value):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected KEY=VALUE")
+    return key, value
+
+
 def positive(text: str) -> int:
     """A whole number of at least 1."""
     try:
