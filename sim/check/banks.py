@@ -89,7 +89,7 @@ def _events(commands: Commands, rows: np.ndarray) -> _Events:
     event_rows = np.repeat(rows, repeat)
     within = np.arange(len(event_rows)) - np.repeat(np.cumsum(repeat) - repeat, repeat)
     banks = np.concatenate(sets)[np.repeat(starts[numbers[rows]], repeat) + within]
-    dual = commands.machine["pim"]["dual_row_buffer"]
+    dual = commands.pim.get("dual_row_buffer", False)
     side = (commands.where(side="pim") & dual)[event_rows].astype(np.int64)
     buffer = (commands.address[event_rows, 0] * commands.banks + banks) * 2 + side
     if dual:
@@ -145,7 +145,7 @@ def _check_part(commands: Commands, rows: np.ndarray) -> Iterator[Finding]:
 
 def check_mode(commands: Commands) -> Iterator[Finding]:
     """Commands for which a channel is in the wrong mode: register commands need register mode, all others data mode."""
-    switch = commands.machine["pim"]["mode_command"]
+    switch = commands.pim.get("mode_command", "")
     if not switch:
         return
     order = np.argsort(commands.address[:, 0], kind="stable")

@@ -52,6 +52,11 @@ class Commands:
         return np.array([LEVELS.index(command["scope"]) for command in self.machine["command"].values()])
 
     @property
+    def pim(self) -> dict[str, Any]:
+        """The compute side of the memory; empty for a machine that is memory only."""
+        return self.machine.get("pim") or {}
+
+    @property
     def banks(self) -> int:
         """Banks of a channel."""
         return int(np.prod(self.extents[1:]))
