@@ -23,6 +23,7 @@ VECTOR_OPS = (
 """Keys of `[npu.vector_cost]`: the operations of `binary`, `unary` and `reduce`, and the other vector instructions."""
 
 PIM_COMMANDS = tuple(opcode.name for opcode in PIM.opcodes if opcode.queue == "cmd")
+_COMMAND_LISTS = ("row_bus", "column_bus", "unchecked_data")  # of [controller]
 PLAIN = ("write", "read", "scatter", "softmax")  # need no [pim.instruction]: ordinary traffic and the softmax unit
 
 
@@ -68,7 +69,8 @@ def resolve_cycles(raw: dict[str, Any]) -> list[Mistake]:
         resolve(rule, "cycles", ("constraint", index, "cycles"))
     for name, command in _table(raw, "command").items():
         if isinstance(command, dict):
-            resolve(command, "latency_cycles", ("command", name, "latency_cycles"))
+            for key in ("latency_cycles", "data_end_cycles"):
+                resolve(command, key, ("command", name, key))
     memory = _table(raw, "memory")
     for key in ("refresh_interval_cycles", "burst_cycles"):
         resolve(memory, key, ("memory", key))
@@ -192,7 +194,7 @@ def _controller(raw: dict[str, Any]) -> list[Mistake]:
             for key in ("activate", "precharge")
             if isinstance(entry, dict)
         ),
-        *((("controller", key), name) for key in ("row_bus", "column_bus") for name in _names(controller.get(key))),
+        *((("controller", key), name) for key in _COMMAND_LISTS for name in _names(controller.get(key))),
         *((("controller", "echo", name), name) for name in _table(controller, "echo")),
     ]
     mistakes: list[Mistake] = [

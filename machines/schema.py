@@ -72,7 +72,7 @@ class Memory(Section):
     A channel has pseudo_channels x ranks x bank_groups x banks_per_group banks; `bank_order` says which of the four
     indices runs fastest when banks are numbered 0.. `access_bytes` is what one `rd` or `wr` moves, over
     `burst_cycles` of the data bus. Refresh happens every `refresh_interval_cycles` (0: never) for each
-    `refresh_scope`.
+    `refresh_scope`; at most `refresh_postponed_max` of them may be owed (8: JESD79-4, section 4.26).
     """
 
     standard: str
@@ -90,6 +90,7 @@ class Memory(Section):
     burst_cycles: Positive
     refresh_interval_cycles: Count
     refresh_scope: Level = "rank"
+    refresh_postponed_max: Count = 8
 
     @property
     def banks(self) -> int:
@@ -100,7 +101,8 @@ class Memory(Section):
 class Command(Section):
     """One DRAM command. `scope` is the smallest unit it names; `side` the row buffer it works on.
 
-    `latency_cycles` is from issue to the end of its data or effect, `data_cycles` its share of the external data bus.
+    `latency_cycles` is from issue to the end of its data or effect, `data_cycles` its share of the external data bus, which
+    ends `data_end_cycles` after issue (0: with the latency).
     A command whose `register_mode` differs from the channel's is preceded by the machine's `mode_command`.
     `spread` lists the levels over which it works on every node besides the one that it names, so that its row is that of
     several banks; a command of scope channel works on all banks anyway. `activate` and `precharge` are the commands that
@@ -113,6 +115,7 @@ class Command(Section):
     side: Literal["ordinary", "pim"] = "ordinary"
     latency_cycles: Count = 1
     data_cycles: Count = 0
+    data_end_cycles: Count = 0
     register_mode: bool = False
     spread: list[Level] = []
     activate: str = ""
@@ -124,8 +127,9 @@ class Constraint(Section):
     """After a command of `preceding`, one of `following` that shares the node of `level` waits `cycles`.
 
     With `window` = w the rule counts: the w-th last `preceding` command must be `cycles` ago. Rules of a level see the
-    commands that name a node of that level, so rules of the channel see all. With `siblings` the rule is about the other
-    nodes of the level, under the same node above.
+    commands that name a node of that level, so rules of the channel see all; a `following` command whose address is longer
+    than its scope obeys the rules down to its scope. With `siblings` the rule is about the other nodes of the level, under
+    the same node above. Of two commands in one cycle the one that was issued first precedes.
     """
 
     level: Level
@@ -181,11 +185,16 @@ class Controller(Section):
 
     Choice: with two `slots`, a cycle takes a second command if one is of `row_bus` and the other of `column_bus`. PIM
     requests go `in_order` or the oldest `first_ready`; `protect_row_hits` keeps a command from closing a row that a
-    waiting MAC hits. `mixed_rows` says what a command of several banks does first if some are closed and others have
-    another row open. `marks_overtake` (a defect) lets SYNC, EOC and PIM requests pass ordinary requests whose row was
+    waiting MAC hits. `mixed_rows` says what a command of several banks does if their rows differ: close all first, close
+    (only if one has a wrong row open, otherwise activate), or what the first bank without the wanted row needs.
+    `marks_overtake` (a defect) lets SYNC, EOC and PIM requests pass ordinary requests whose row was
     opened. `echo` names, for commands of one bank, further banks whose bank-level rules they trigger: for each level the
     level of the command's address that gives the index, or `all`. With `waits_for_all` a command of several banks obeys
     the rules of each of them, otherwise those of the levels down to its scope.
+
+    What a peer's commands may do beyond what a DRAM allows, for `pimlir check`: with `activates_open_rows` an activate of
+    several banks may find some of them open, with the row that it opens (`same_row`) or with any; the bursts of the commands
+    in `unchecked_data` are kept apart from others by rules only, not by what the data bus carries.
 
     `queues` = banks is a controller in the manner of DRAMsim3 instead: a queue for every bank, served in turn, beside one
     for PIM commands, which must finish before the next refresh; most other keys have no meaning for it.
@@ -215,9 +224,11 @@ class Controller(Section):
     column_bus: list[str] = []
     pim_order: Literal["in_order", "first_ready"] = "in_order"
     protect_row_hits: bool = False
-    mixed_rows: Literal["close", "first"] = "close"
+    mixed_rows: Literal["first", "close", "close_all"] = "close_all"
     marks_overtake: bool = False
     echo: dict[str, dict[Level, Level | Literal["all"]]] = {}
+    activates_open_rows: Literal["never", "same_row", "any"] = "never"
+    unchecked_data: list[str] = []
 
 
 class Energy(Section):

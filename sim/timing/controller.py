@@ -105,12 +105,14 @@ def _set_row(tables, state, base, group, row):
 @bare
 def _obstacle(tables, state, base, group, row):
     """Of banks in different states, the one that decides what comes next: a row to close, CLOSED, or `row` itself."""
+    if tables[c.MIXED_ROWS] == 2:
+        return MIXED
     at = tables[c.AT_GROUP] + group * c.GROUP_FIELDS
     found = row
     for index in range(tables[at + c.MEMBERS], tables[at + c.CONTAINED]):
         there = state[base + tables[c.AT_BANK_ROW] + tables[index]]
         if there != row:
-            if there != CLOSED or not tables[c.CLOSE_FIRST]:
+            if there != CLOSED or tables[c.MIXED_ROWS] == 0:
                 return there
             found = CLOSED
     return found

@@ -32,12 +32,13 @@ BEHIND_ENTRIES = 1024  # answers that may wait behind a mark, more than all queu
 (WIDTH, STRICT, EXCLUSIVE, FORWARD, WRITE_HIGH, WRITE_LOW, SLOTS, IN_ORDER, PROTECT) = numbers(
     CORE_FACTS + 7, CORE_FACTS + 16
 )
-(CLOSE_FIRST, OVERTAKE, MODE_COMMAND, ENTRIES, BANKS) = numbers(CORE_FACTS + 16, CORE_FACTS + 21)
+(MIXED_ROWS, OVERTAKE, MODE_COMMAND, ENTRIES, BANKS) = numbers(CORE_FACTS + 16, CORE_FACTS + 21)
 (AT_COMMAND, AT_GROUP_OF, AT_GROUP) = numbers(CORE_FACTS + 21, CORE_FACTS + 24)  # in tables
 (AT_ORDER, AT_REQUEST, AT_BEHIND, AT_BANK_ROW, AT_ROW) = numbers(CORE_FACTS + 24, CORE_FACTS + 29)  # in a group's words
 FACTS = CORE_FACTS + 29
 
 FORWARDING = ("off", "same_address", "any")
+MIXED_ROWS_CHOICES = ("first", "close", "close_all")
 
 (BUS, OPENS, CLOSES, HITS, LATENCY, REGISTER, ACTIVATE, PRECHARGE, ONE_BANK, COMMAND_FIELDS) = numbers(0, 10)
 """Fields of a command. `BUS` 0 none, 1 row, 2 column; `HITS`: it needs a row and is a row hit when it is next;
@@ -99,7 +100,10 @@ def build_controller(machine: dict[str, Any]) -> ControllerTables:
     for key, percent in ((WRITE_HIGH, "write_high_percent"), (WRITE_LOW, "write_low_percent")):
         words[key] = controller[percent]
     words[SLOTS], words[IN_ORDER] = controller["slots"], controller["pim_order"] == "in_order"
-    words[PROTECT], words[CLOSE_FIRST] = controller["protect_row_hits"], controller["mixed_rows"] == "close"
+    words[PROTECT], words[MIXED_ROWS] = (
+        controller["protect_row_hits"],
+        MIXED_ROWS_CHOICES.index(controller["mixed_rows"]),
+    )
     words[OVERTAKE] = controller["marks_overtake"]
 
     fields: list[int] = []

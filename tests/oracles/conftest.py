@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from pimlir.machines import load_machine
+from pimlir.sim.check import check_log
+from pimlir.sim.command_log import CommandLog
 from pimlir.sim.timing.controller_tables import ControllerTables, build_controller
 from pimlir.sim.traces import TraceResult, run_trace
 from pimlir.sim.traces.formats import parse_trace
+from pimlir.sim.traces.log import trace_log
 
 DATA = Path(__file__).parent.parent / "data" / "oracles"
 
@@ -49,7 +52,20 @@ class Simulator(NamedTuple):
 
     def run(self, text: str, format: str, log: bool = False) -> TraceResult:
         trace = parse_trace(text, format, self.machine, self.tables)
-        return run_trace(self.tables, trace, self.machine["memory"]["channels"], log)
+        result = run_trace(self.tables, trace, self.machine["memory"]["channels"], log)
+        if log:
+            accept(self.log(result), self.machine)
+        return result
+
+    def log(self, result: TraceResult) -> CommandLog:
+        """The log of a run."""
+        return trace_log(result.log, self.tables, self.machine["name"])
+
+
+def accept(log: CommandLog, machine: dict[str, Any]) -> None:
+    """Every log that a test makes goes through the independent checker."""
+    check = check_log(log, machine)
+    assert check.findings == [], check.first(5)
 
 
 @cache

@@ -4,8 +4,6 @@ from collections import defaultdict
 
 import pytest
 
-from pimlir.sim.traces.log import log_table
-
 FAMILIES = ("single", "pairs", "fuzz", "gemv")
 
 
@@ -45,7 +43,7 @@ def test_command_logs_are_those_of_the_simulator(simulator, oracle, cases):
         numbers = [int(row[key]) for key in ("bankgroup", "bank", "row", "col", "isr_line")]
         expected[row["trace"]].append((int(row["clk"]), int(row["ch"]), row["cmd"], *numbers))
     for case in cases["fuzz"]:
-        rows = log_table(aim.run(program(case), "aim", log=True).log, aim.tables).tolist()
+        rows = aim.log(aim.run(program(case), "aim", log=True)).table.tolist()
         found = [
             (cycle, channel, aim.tables.labels[command], group, bank, row, column, line - 1)
             for cycle, command, channel, _, _, group, bank, row, column, line in rows

@@ -2,8 +2,6 @@
 
 import pytest
 
-from pimlir.sim.traces.log import log_table
-
 VARIANTS = ("bank", "bg", "buffer")
 FIELDS = ("channel", "pseudochannel", "rank", "bankgroup", "bank", "row", "column")
 COUNTED = {"wrgb": ("WRGB",), "mac": ("MACAB", "MACSB", "MACPB"), "mvsb": ("MVSB",), "mvgb": ("MVGB",), "sfm": ("SFM",)}
@@ -32,7 +30,7 @@ def test_command_logs_are_those_of_the_simulator(simulator, oracle, name):
         expected = [(int(row["cycle"]), row["command"], *(int(row[key]) for key in FIELDS)) for row in oracle.rows(log)]
         logged = {row[2] for row in expected}
         result = attacc.run(oracle.text(log.replace("cmdlog.csv", "trace")), "attacc", log=True)
-        rows = log_table(result.log, attacc.tables).tolist()
+        rows = attacc.log(result).table.tolist()
         found = [
             (cycle, attacc.tables.labels[command], *rest[:-1]) for cycle, command, *rest in rows if rest[0] in logged
         ]

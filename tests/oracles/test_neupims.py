@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from pimlir.machines import load_machine
+from pimlir.sim.check import check_log
 from pimlir.sim.timing.controller_tables import build_controller
 from pimlir.sim.traces.formats import run_file
+from pimlir.sim.traces.log import trace_log
 
 MACHINES = {"neupims": "neupims-dual", "newton": "neupims-single"}
 FIRST_ROW, CHANNELS, COLUMNS, BANKS = 600, 32, 16, 32
@@ -46,7 +48,11 @@ def run(machines, tmp_path):
         path = Path(tmp_path, "gemv.trace")
         path.write_text(program(case))
         machine, tables = machines[case["mode"]]
-        return (*run_file(path, "neupims", machine, tables, log), tables)
+        result, done = run_file(path, "neupims", machine, tables, log)
+        if log:
+            check = check_log(trace_log(result.log, tables), machine)
+            assert check.findings == [], check.first(5)
+        return result, done, tables
 
     return simulate
 

@@ -44,9 +44,9 @@ def test_the_log_has_every_command(pimlir, trace, tmp_path):
     ]
     assert rows[1] == {
         **dict.fromkeys(("pseudo_channel", "rank", "bank_group", "bank", "row"), "-1"),
-        **{"cycle": "33", "command": "WRGB", "channel": "0", "column": "0", "line": "2"},
+        **{"cycle": "33", "command": "WRGB", "channel": "0", "column": "0", "source": "2"},
     }
-    assert rows[-3] == {**rows[-3], "row": "7", "column": "3", "line": "4"}
+    assert rows[-3] == {**rows[-3], "row": "7", "column": "3", "source": "4"}
 
 
 def test_settings_change_the_machine(trace):

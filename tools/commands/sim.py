@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..console import Table, atomic_file, print_tables
+from ..console import Table, print_tables
 from ..errors import OK
 from .arguments import add_set
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, help="its format (default: that of the machine)")
     parser.add_argument("--machine", required=True, metavar="NAME|FILE", help="machine or machine file")
     add_set(parser)
-    parser.add_argument("--log", metavar="OUT.csv", help="write every command with its cycle and address")
+    parser.add_argument("--log", metavar="OUT.csv|.npz", help="write every command with its cycle and address")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
 
 
@@ -46,19 +46,19 @@ def sim_trace(
     settings: Mapping[str, str] | None = None,
     log: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Cycles and commands of a trace on a machine; `log` is a CSV file for all commands."""
+    """Cycles and commands of a trace on a machine; `log` is a file for all commands, of NumPy if it ends in .npz, else CSV."""
     from ...machines.loader import load_machine
     from ...sim.timing.controller_tables import build_controller
     from ...sim.traces.formats import run_file
-    from ...sim.traces.log import log_table, write_csv
+    from ...sim.traces.log import trace_log
+    from ..log_file import save_log
 
     description = load_machine(machine, settings).to_dict()
     chosen: str = format or description["controller"]["trace_format"]
     tables = build_controller(description)
     result, more = run_file(trace, chosen, description, tables, log is not None)
     if log is not None:
-        with atomic_file(Path(log)) as path, path.open("w", encoding="utf-8") as out:
-            write_csv(log_table(result.log, tables), tables, out)
+        save_log(trace_log(result.log, tables, description["name"]), log)
     return {
         "trace": str(trace),
         "format": chosen,
