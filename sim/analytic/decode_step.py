@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from .attention import AttentionTimes
+from ..functional.errors import SimulationError
+from .attention import AttentionTimes, StackAttention
 from .capacity import heads_of_fullest_stack
 from .energy import Ledger, add, attention_pj, link_pj, xpu_pj
 from .links import all_reduce_ns, transfer_ns
@@ -53,7 +54,7 @@ class System:
     """A machine and where its attention runs: on the xPUs, the host's processors, or PIM stacks.
 
     `devices` other than the machine's is for xPUs alone. `pipelined` and `co_processing` are AttAcc's two optimisations
-    for stacks. `as_published` keeps the mistakes of its simulator: energy sums, and a host that attends to the heads of
+    for stacks; `times` says how long a stack takes, by default the simulation of its commands. `as_published` keeps the mistakes of its simulator: energy sums, and a host that attends to the heads of
     one device only.
     """
 
@@ -64,22 +65,33 @@ class System:
     pipelined: bool = False
     co_processing: bool = False
     as_published: bool = False
-    xpu: AnalyticXpu = field(init=False)
-    cpu: AnalyticXpu = field(init=False)
+    _xpu: AnalyticXpu = field(init=False)
+    _cpu: AnalyticXpu = field(init=False)
 
     def __post_init__(self) -> None:
-        self.xpu, self.cpu = AnalyticXpu(self.machine["xpu"]), AnalyticXpu(self.machine["cpu"])
+        for section in ("xpu", "link", {"xpu": "xpu", "cpu": "cpu", "pim": "pim_stacks"}[self.attention]):
+            if section not in self.machine:
+                raise SimulationError(
+                    f"machine {self.machine['name']} has no [{section}], which its analytic model needs"
+                )
+        self._xpu = AnalyticXpu(self.machine["xpu"])
+        self._cpu = AnalyticXpu(self.machine.get("cpu", self.machine["xpu"]))
         self.devices = self.devices or self.machine["xpu"]["devices"]
-        if self.attention == "pim":
-            if self.times is None:
-                raise ValueError("attention in PIM stacks needs a model of its time")
-            if self.devices != self.machine["pim_stacks"]["devices"]:
-                raise ValueError(f"{self.devices} xPUs, but PIM stacks of {self.machine['pim_stacks']['devices']}")
+        if self.attention == "pim" and self.devices != self.machine["pim_stacks"]["devices"]:
+            raise SimulationError(
+                f"found {self.devices} xPUs, expected {self.machine['pim_stacks']['devices']}: one for each PIM device"
+            )
+        if self.attention == "pim" and self.times is None:
+            self.times = StackAttention(self.machine)
 
     def prefill(self, shape: DecoderShape, batch: int, length: int, element_bytes: int) -> list[Row]:
-        """The operators of one decoder for prompts; attention runs on the xPUs."""
+        """The operators of one decoder for prompts; attention runs on the xPUs.
+
+        Published: keys and values for the host travel over the link of the PIM stacks.
+        """
         ops = prefill(shape, self.devices, batch, length, element_bytes, self.attention != "xpu")
-        return [self._link(op, "pim") if op.kind == Kind.TRANSFER else self._on_xpu(op) for op in ops]
+        away = self._on_host if self.attention == "cpu" and not self.as_published else self._to_stacks
+        return [away(op) if op.kind == Kind.TRANSFER else self._on_xpu(op) for op in ops]
 
     def step(self, shape: DecoderShape, batch: int, length: int, element_bytes: int) -> list[Row]:
         """The operators of one decoder for one token of each sequence; `length` includes the new token."""
@@ -92,6 +104,8 @@ class System:
 
     def generate(self, shape: DecoderShape, batch: int, prompt: int, output: int, element_bytes: int) -> Generation:
         """All steps after the first token of `output` tokens."""
+        if output < 2:
+            raise SimulationError(f"found {output} output tokens, expected at least 2: the first comes from the prompt")
         times: dict[str, float] = {}
         ledger: Ledger = {}
         steps = output - 1
@@ -108,11 +122,11 @@ class System:
         if op.kind == Kind.ALL_REDUCE:
             time = all_reduce_ns(self.machine["link"], op.payload_bytes, self.devices)
             return Row(op, time, link_pj(self.machine, op.payload_bytes, self.devices))
-        cost = self.xpu.cost(op)
+        cost = self._xpu.cost(op)
         return Row(op, cost.time_ns, xpu_pj(self.machine, op, cost, self.devices, self.as_published), cost.bound)
 
-    def _link(self, op: Operator, to: str) -> Row:
-        time = transfer_ns(self.machine["link"], op.payload_bytes, to)
+    def _to_stacks(self, op: Operator) -> Row:
+        time = transfer_ns(self.machine["link"], op.payload_bytes, "pim")
         return Row(op, time, link_pj(self.machine, op.payload_bytes, self.devices))
 
     def _on_host(self, op: Operator) -> Row:
@@ -122,12 +136,15 @@ class System:
             return Row(op, transfer_ns(self.machine["link"], size, "host"), {})
         if not self.as_published:
             op = replace(op, count=-(-op.count * self.devices // self.machine["cpu"]["devices"]))
-        cost = self.cpu.cost(op)
+        cost = self._cpu.cost(op)
         return Row(op, cost.time_ns, {}, cost.bound)
 
     def _with_stacks(self, shape: DecoderShape, batch: int, ops: list[Operator]) -> list[Row]:
-        rows = {op.name: self._link(op, "pim") if op.kind == Kind.TRANSFER else self._on_xpu(op)
-                for op in ops if op.name not in ATTENTION}
+        rows = {
+            op.name: self._to_stacks(op) if op.kind == Kind.TRANSFER else self._on_xpu(op)
+            for op in ops
+            if op.name not in ATTENTION
+        }
         attention, softmax_ns = self._attention_rows(shape, batch, {op.name: op for op in ops})
         rows |= attention
         heads = -(-shape.heads // self.devices)
@@ -144,7 +161,9 @@ class System:
             after |= {name: self._shared(rows[name], batch) for name in FEED_FORWARD if name in rows}
         return [replace(rows[op.name], time_ns=after.get(op.name, rows[op.name].time_ns)) for op in ops]
 
-    def _attention_rows(self, shape: DecoderShape, batch: int, ops: dict[str, Operator]) -> tuple[dict[str, Row], float]:
+    def _attention_rows(
+        self, shape: DecoderShape, batch: int, ops: dict[str, Operator]
+    ) -> tuple[dict[str, Row], float]:
         """Attention stands in the row `score`. Also the softmax time that the published overlap takes into account."""
         assert self.times is not None
         stacks = self.machine["pim_stacks"]
@@ -170,9 +189,7 @@ class System:
         """Share of a feed-forward product that goes to the stacks."""
         xpu, stacks = self.machine["xpu"], self.machine["pim_stacks"]
         inside = stacks["stack_bytes_per_ns"] * stacks["stacks"] * stacks["bandwidth_scale"]
-        return feed_forward_share(
-            bound, batch, element_bytes, xpu["peak_tflops"], xpu["memory_bytes_per_ns"], inside
-        )
+        return feed_forward_share(bound, batch, element_bytes, xpu["peak_tflops"], xpu["memory_bytes_per_ns"], inside)
 
 
 def step_ms(rows: Sequence[Row], layers: int) -> float:

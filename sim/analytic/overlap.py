@@ -42,7 +42,12 @@ def overlap_attention(stages: AttentionStages, heads: int, pipelined: bool) -> A
 
 
 def feed_forward_share(
-    bound: str, batch: int, element_bytes: int, peak_tflops: float, memory_bytes_per_ns: float, stacks_bytes_per_ns: float
+    bound: str,
+    batch: int,
+    element_bytes: int,
+    peak_tflops: float,
+    memory_bytes_per_ns: float,
+    stacks_bytes_per_ns: float,
 ) -> float:
     """Share of a feed-forward matrix that the stacks take, so that both sides finish together.
 

@@ -72,12 +72,12 @@ ATTACC_MODELS: dict[str, DecoderShape] = {
         _published("LLAMA-7B", 32, 4096, 32, 128),
         _published("LLAMA-65B", 80, 8192, 64, 128),
         _published("OPT-66B", 64, 9216, 72, 128),
+        _published("MT-76B", 60, 10240, 80, 128),
         _published("MT-146B", 80, 12288, 96, 128),
         _published("MT-310B", 96, 16384, 128, 128),
         _published("MT-530B", 105, 20480, 128, 160),
         _published("MT-1008B", 128, 25600, 160, 160),
     )
 }
-"""Models of AttAcc's evaluation (attacc_simulator c600051, config.py). MT-146B has the 96 heads of its paper (Narayanan
-et al. 2021, table 1) instead of 80 there, whose dimension would be none of the simulator's; MT-76B is left out for the
-same reason."""
+"""Models of AttAcc's simulator (c600051, config.py). MT-76B and MT-146B have the heads of their paper (Narayanan et al.
+2021, table 1): the 40 and 80 heads there do not fit the dimension of 128 beside them."""

@@ -81,7 +81,9 @@ class AnalyticXpu:
         else:
             utilization = float(self._utilization(op, np.array(1.0), np.array(1.0)))
             memory = l2 = l1 = registers = op.elementwise_bytes
-        compute_ns = op.flops / (self._peak_flops_per_ns(op.element_bytes) * section["compute_utilization"] * utilization)
+        compute_ns = op.flops / (
+            self._peak_flops_per_ns(op.element_bytes) * section["compute_utilization"] * utilization
+        )
         bandwidth = section["memory_bytes_per_ns"] * section["memory_utilization"] * utilization
         if fitted := self._fitted_ns(op, memory):
             memory_ns = fitted
