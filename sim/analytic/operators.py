@@ -60,10 +60,9 @@ def generation_step(
     """One new token for each of `batch` sequences of `length` tokens including it; attention elsewhere if `offloaded`."""
     group = shape.heads // shape.kv_heads
     heads, sets = math.ceil(shape.heads / devices), math.ceil(shape.kv_heads / devices)
-    to_attention, width = batch, _qkv_width(shape, devices)
     attention = _attention(shape, group, length, sets * batch, element_bytes)
     if offloaded:
-        there = Operator("transfer_qkv", Kind.TRANSFER, to_attention, width, 1, 1, element_bytes)
+        there = Operator("transfer_qkv", Kind.TRANSFER, batch, _qkv_width(shape, devices), 1, 1, element_bytes)
         back = Operator("transfer_context", Kind.TRANSFER, 1, shape.head_dim, 1, heads * batch, element_bytes)
         attention = [there, *attention, back]
     return _decoder(shape, devices, batch, element_bytes, attention)

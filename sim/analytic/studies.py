@@ -119,19 +119,20 @@ class Studies:
         published.
         """
         shape, machine = ATTACC_MODELS[model], self.machine()
-        fits = {
-            "dgx-base": largest_batch(machine, shape, prompt, output, element_bytes, False),
-            "dgx-large": largest_batch(_doubled(machine), shape, prompt, output, element_bytes, False),
-            "attacc-bank": largest_batch(machine, shape, prompt, output, element_bytes, True),
-            "attacc-separate": largest_batch(machine, shape, prompt, output, element_bytes, True, pooled=False),
+        request = (shape, prompt, output, element_bytes)
+        large = largest_batch(_doubled(machine), *request, pim=False)
+        systems = {
+            "dgx-base": (self.gpus(), largest_batch(machine, *request, pim=False)),
+            "dgx-large": (self.gpus(), large),
+            "dgx-2x": (self.gpus(2 * machine["xpu"]["devices"]), large),
+            "attacc-bank": (self.attacc(), largest_batch(machine, *request, pim=True)),
+            "attacc-separate": (self.attacc(), largest_batch(machine, *request, pim=True, pooled=False)),
         }
-        fits["dgx-2x"] = fits["dgx-large"]
-        rows = []
-        for name, batch in fits.items():
-            system = self.attacc() if name.startswith("attacc") else self.gpus(16 if name == "dgx-2x" else 0)
-            if batch:
-                rows.append(self.row(name, system, shape, element_bytes, batch, prompt, output))
-        return rows
+        return [
+            self.row(name, system, shape, element_bytes, batch, prompt, output)
+            for name, (system, batch) in systems.items()
+            if batch
+        ]
 
     def ablation(self, model: str, element_bytes: int, batch: int, prompt: int, output: int) -> list[SystemRow]:
         """Bank placement without and with each of the two optimisations."""
