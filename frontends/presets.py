@@ -69,11 +69,20 @@ PRESETS: dict[str, ModelConfig] = {
     for config in (
         _llama("llama2-7b", 32, 4096, 32, 32, 11008, 4096, _LLAMA2),
         _llama("llama2-70b", 80, 8192, 64, 8, 28672, 4096, _LLAMA2),
+        _llama("llama-7b", 32, 4096, 32, 32, 11008, 2048, _LLAMA1),
         _llama("llama-65b", 80, 8192, 64, 64, 22016, 2048, _LLAMA1),
         _gpt("gpt3-7b", 32, 4096, 32, _NEUPIMS),
         _gpt("gpt3-13b", 40, 5120, 40, _NEUPIMS),
         _gpt("gpt3-30b", 48, 7168, 56, _NEUPIMS),
         _gpt("gpt3-175b", 96, 12288, 96, _GPT3),
+        _gpt(
+            "gpt3-89b",
+            48,
+            12288,
+            96,
+            "AttAcc (ASPLOS'24), attacc_simulator config.py: GPT-3 175B with half of its layers",
+        ),
+        _gpt("mt-nlg-530b", 105, 20480, 128, "Smith et al. 2022, Megatron-Turing NLG, section 2.2"),
         _opt("opt-66b", 64, 9216, 72, "Zhang et al. 2022, OPT, table 1"),
     )
 }

@@ -247,11 +247,64 @@ class Energy(Section):
     static: dict[str, Power] = {}
 
 
+Rate = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
 class Link(Section):
-    """The link between devices: `latency_ns` + bytes / `bytes_per_ns`."""
+    """The link between devices, in one direction: `latency_ns` + bytes / `bytes_per_ns`.
+
+    An all-reduce over n devices takes n - 1 steps of `all_reduce_latency_ns` + `all_reduce_ns_per_byte` x bytes / n, a
+    step never less than bytes / n / `bytes_per_ns`. `pim_bytes_per_ns` is the link from a device to its PIM stacks,
+    `host_bytes_per_ns` the one to the host's memory; 0: there is none.
+    """
 
     latency_ns: Amount
-    bytes_per_ns: Annotated[float, Field(gt=0)]
+    bytes_per_ns: Rate
+    all_reduce_latency_ns: Amount = 0
+    all_reduce_ns_per_byte: Amount = 0
+    pim_bytes_per_ns: Amount = 0
+    host_bytes_per_ns: Amount = 0
+
+
+class Xpu(Section):
+    """`devices` equal processors of the analytic model (`sim/analytic`), rates are those of one of them for fp16.
+
+    Matrix products are cut into tiles that fit `l1_bytes` of each of the `cores` and `l2_bytes`; idle cores lower both
+    arithmetic and memory rate (`cores` = 0: they do not). `l2_bytes_per_ns` = 0 sets no limit. Activations and norms take
+    `..._latency_ns` + `..._ns_per_byte` x bytes, fitted on a device with `fitted_bytes_per_ns` and scaled by bandwidth.
+    """
+
+    devices: Positive
+    cores: Count
+    peak_tflops: Rate
+    memory_bytes: Positive
+    memory_bytes_per_ns: Rate
+    l1_bytes: Positive
+    l2_bytes: Positive
+    l2_bytes_per_ns: Amount = 0
+    compute_utilization: Fraction
+    memory_utilization: Fraction
+    fitted_bytes_per_ns: Amount = 0
+    activation_latency_ns: Amount = 0
+    activation_ns_per_byte: Amount = 0
+    norm_latency_ns: Amount = 0
+    norm_ns_per_byte: Amount = 0
+
+
+class PimStacks(Section):
+    """PIM stacks beside the xPUs: `devices` with `stacks` each; the machine's `memory` describes one stack.
+
+    `placement` is where the units are, `bandwidth_scale` the internal over the external bandwidth that the published
+    system model assumes for feed-forward co-processing.
+    """
+
+    placement: Literal["bank", "bank_group", "buffer"]
+    devices: Positive
+    stacks: Positive
+    stack_bytes: Positive
+    stack_bytes_per_ns: Rate
+    bandwidth_scale: Rate
 
 
 class Machine(Section):
@@ -274,6 +327,9 @@ class Machine(Section):
     controller: Controller = Controller()
     energy: Energy = Energy()
     link: Link | None = None
+    xpu: Xpu | None = None
+    cpu: Xpu | None = None
+    pim_stacks: PimStacks | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary that `from_dict` reads back, and that survives JSON."""

@@ -11,11 +11,14 @@ from pimlir.frontends.config import weight_specs
 PARAMETERS = {
     "llama2-7b": 6.738,
     "llama2-70b": 68.977,
+    "llama-7b": 6.738,
     "llama-65b": 65.286,
     "gpt3-7b": 6.66,
     "gpt3-13b": 12.85,
     "gpt3-30b": 30.0,
+    "gpt3-89b": 87.6,
     "gpt3-175b": 174.6,
+    "mt-nlg-530b": 529.6,
     "opt-66b": 65.7,
 }
 

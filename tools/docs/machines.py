@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ...machines import known_machines, load_machine
-from ...machines.schema import Command, Constraint, Energy, Instruction, Link, Machine, Memory, Npu, Pim
+from ...machines.schema import Command, Constraint, Energy, Instruction, Link, Machine, Memory, Npu, Pim, PimStacks, Xpu
 from .text import markdown, table, text_of, type_text
 
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -18,6 +18,8 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "[pim.instruction.NAME]": Instruction,
     "[energy]": Energy,
     "[link]": Link,
+    "[xpu], [cpu]": Xpu,
+    "[pim_stacks]": PimStacks,
 }
 
 _INTRODUCTION = """# Machines
