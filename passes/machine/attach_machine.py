@@ -1,6 +1,6 @@
 """Put the hardware of a machine file on the module, so that the passes after it need nothing else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 from xdsl.context import Context
@@ -11,11 +11,12 @@ from xdsl.utils.exceptions import PassFailedException
 
 from ...dialects.hardware import CORE_KEY, MEMORY_KEY, NpuCore, NpuCoreAttr, PimMemory, PimMemoryAttr
 from ...machines import MachineFileError, load_machine
+from ...machines.schema import Machine
 
 
 @dataclass(frozen=True)
 class AttachMachinePass(ModulePass):
-    """Describe the machine on the module: shapes and capacities of the tile machine and of the memory.
+    """Describe the machine on the module: shapes, capacities and rates of the tile machine, and those of the memory.
 
     `name` is a machine that comes with pimlir, `file` a machine file; give one of them. A machine that is already
     attached is replaced.
@@ -50,21 +51,10 @@ class AttachMachinePass(ModulePass):
             found = load_machine(named)
         except MachineFileError as error:
             raise PassFailedException(f"attach-machine: {error}") from None
-        npu, memory, pim = found.npu, found.memory, found.pim
+        memory, pim = found.memory, found.pim
         op.attributes["machine.name"] = StringAttr(found.name)
         op.attributes["machine.source"] = StringAttr(found.source)
-        op.attributes[CORE_KEY] = NpuCoreAttr(
-            NpuCore(
-                found.name,
-                npu.arrays,
-                npu.array_rows,
-                npu.array_cols,
-                npu.vector_units * npu.vector_lanes,
-                npu.scratchpad_bytes,
-                npu.accumulator_bytes,
-                npu.align_bytes,
-            )
-        )
+        op.attributes[CORE_KEY] = NpuCoreAttr(_core(found))
         op.attributes[MEMORY_KEY] = PimMemoryAttr(
             PimMemory(
                 found.name,
@@ -79,6 +69,25 @@ class AttachMachinePass(ModulePass):
                 tuple(pim.commands),
             )
         )
+
+
+def _core(machine: Machine) -> NpuCore:
+    npu = machine.npu
+    other = {
+        "name": machine.name,
+        "vector_lanes": npu.vector_units * npu.vector_lanes,
+        "gemv_cycles": npu.vector_cost["gemv"],
+        "dram_bytes_per_kilocycle": min(1000 * npu.dma_bytes_per_cycle, _memory_bytes_per_kilocycle(machine)),
+    }
+    same = {field.name: getattr(npu, field.name) for field in fields(NpuCore) if field.name not in other}
+    return NpuCore(**same, **other)
+
+
+def _memory_bytes_per_kilocycle(machine: Machine) -> int:
+    """What all data buses deliver in 1000 cycles of the NPU, when they are never idle."""
+    memory = machine.memory
+    burst = memory.channels * memory.pseudo_channels * memory.access_bytes
+    return burst * 10**9 // (memory.burst_cycles * memory.clock_ps * machine.npu.clock_mhz)
 
 
 def _rename(spec: ArgSpec, old: str, new: str) -> ArgSpec:
