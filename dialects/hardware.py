@@ -32,8 +32,9 @@ class NpuCore:
     """The tile machine as passes see it. `arrays` = 0: no matrix unit, products run on the vector unit.
 
     Rates are in cycles of the NPU and mean what they mean in a machine file; `gemv_cycles` is per product and lane.
-    `dram_bytes_per_kilocycle` is what main memory and DMA can deliver in 1000 cycles at best. 0 there, and in
-    `dma_outstanding_bytes`, is no limit. In text, fields with a default may be left out.
+    `dram_bytes_per_kilocycle` is what main memory and DMA can deliver in 1000 cycles at best, `row_latency_cycles` what a
+    whole row of a closed bank takes. 0 bytes a kilocycle, and 0 `dma_outstanding_bytes`, are no limit. In text, fields
+    with a default may be left out.
     """
 
     name: str
@@ -55,6 +56,7 @@ class NpuCore:
     dma_issue_cycles: int = 1
     dma_outstanding_bytes: int = 0
     dram_bytes_per_kilocycle: int = 0
+    row_latency_cycles: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,10 @@ class NpuCoreAttr(Data[NpuCore]):
     """The tile machine of the module, under `npu.core`.
 
     Example: `#npu.core<name = "tiny", arrays = 2, array_rows = 16, array_cols = 16, vector_lanes = 16,
-    scratchpad_bytes = 1048576, accumulator_bytes = 65536, align_bytes = 32>`
+    scratchpad_bytes = 1048576, accumulator_bytes = 65536, align_bytes = 32, dataflow = "weight_stationary",
+    array_overlap = true, weight_rows_per_cycle = 1, min_stream_rows = 4, vector_min_cycles = 4, vector_latency_cycles = 8,
+    gemv_cycles = 1, dma_latency_cycles = 10, dma_issue_cycles = 1, dma_outstanding_bytes = 8192,
+    dram_bytes_per_kilocycle = 64000, row_latency_cycles = 36>`
     """
 
     name = "npu.core"
@@ -126,7 +131,7 @@ class NpuCoreAttr(Data[NpuCore]):
         _at_least(self.name, core, 1, "vector_lanes", "scratchpad_bytes", "accumulator_bytes")
         _at_least(self.name, core, 1, "weight_rows_per_cycle", "min_stream_rows", "gemv_cycles", "dma_issue_cycles")
         _at_least(self.name, core, 0, "vector_min_cycles", "vector_latency_cycles", "dma_latency_cycles")
-        _at_least(self.name, core, 0, "dma_outstanding_bytes", "dram_bytes_per_kilocycle")
+        _at_least(self.name, core, 0, "dma_outstanding_bytes", "dram_bytes_per_kilocycle", "row_latency_cycles")
         if core.dataflow not in DATAFLOWS:
             _fail(self.name, core, "dataflow", f"one of {', '.join(DATAFLOWS)}")
         _power_of_two(self.name, core, "align_bytes")

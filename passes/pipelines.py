@@ -51,7 +51,14 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
             "llm-outline-kernels",
             "verify-placed",
         ),
-        "kernels": ("assign-layouts", "convert-llm-to-npu", "convert-llm-to-pim", "npu-fold-copies", "verify-kernels"),
+        "kernels": (
+            "assign-layouts",
+            "convert-llm-to-npu",
+            "convert-llm-to-pim",
+            "npu-fold-copies",
+            "npu-plan-tiles",
+            "verify-kernels",
+        ),
         "machine": (
             "npu-tile",
             "pim-expand",

@@ -91,11 +91,13 @@ class PositionEmbedOp(StructuredOp):
 class LinearOp(StructuredOp):
     """`y = x W^T (+ bias)` with W a `host.memory` of layout `#npu.tiles`.
 
+    `load_tiles` of its tiles (1) come with one load, into one of `load_slots` places in turn.
+
     Example:
 
         %x, %y, %i, %rows = "test.op"() : () -> (!host.buffer<32x576xf16>, !host.buffer<32x192xf16>, index, index)
         npu.linear %x, @attn_k[%i] -> %y rows %rows : !host.buffer<32x576xf16> -> !host.buffer<32x192xf16>
-        npu.linear %x, @head bias @head_bias -> %y rows %rows : !host.buffer<32x576xf16> -> !host.buffer<32x192xf16>
+        npu.linear %x, @head bias @head_bias -> %y rows %rows {load_tiles = 4 : i64, load_slots = 6 : i64} : !host.buffer<32x576xf16> -> !host.buffer<32x192xf16>
     """
 
     name = "npu.linear"
@@ -105,10 +107,18 @@ class LinearOp(StructuredOp):
     rows = operand_def(IndexType)
     weight = prop_def(FlatSymbolRefAttrConstr)
     bias = opt_prop_def(FlatSymbolRefAttrConstr)
+    load_tiles = opt_prop_def(IntegerAttr)
+    load_slots = opt_prop_def(IntegerAttr)
     assembly_format = (
         "$x `,` $weight (`[` $layer^ `]`)? (`bias` $bias^)? `->` $y `rows` $rows attr-dict `:` type($x) `->` type($y)"
     )
+    irdl_options = (ParsePropInAttrDict(),)
     traits = traits_def(MemoryWriteEffect())
+
+    def verify_(self) -> None:
+        for name, given in (("load_tiles", self.load_tiles), ("load_slots", self.load_slots)):
+            if given is not None and given.value.data < 1:
+                raise VerifyException(f"npu.linear: {name} is {given.value.data}, expected at least 1")
 
 
 @irdl_op_definition

@@ -27,7 +27,8 @@ class NpuDoubleBufferPass(ModulePass):
     """Give each kernel buffer whose uses all lie in one loop slots that the loop goes round.
 
     A buffer that a load fills gets `depth` slots, times the trip count of the loop if that is constant: a load then runs
-    ahead for all arrays of a group. Any other gets two. `depth=1` leaves everything serial.
+    ahead for all arrays of a group. Any other gets two. A buffer with `planned_slots` gets those. `depth=1` leaves
+    everything serial.
 
     Before:
 
@@ -67,9 +68,14 @@ class NpuDoubleBufferPass(ModulePass):
         if loop is None or buffer.slots is not None:
             return
         slots = 2
+        planned = buffer.planned_slots
         loads = [user for user in users if isinstance(user, LoadOp) and buffer.result in user.values()["local"].terms]
-        if loads:
+        if planned is not None:
+            slots = planned.value.data
+        elif loads:
             slots = self.depth * (_trip_count(loop) or 1)
+        if slots == 1:
+            return
         buffer.slots = host.integer(slots)
         first = loop.body.block.first_op
         assert first is not None

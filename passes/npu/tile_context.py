@@ -69,7 +69,7 @@ class TileContext:
         a: AffineSum,
         a_stride: int,
         m: Scalar,
-        k: int,
+        k: Scalar,
         n: int,
         acc: AffineSum,
         acc_stride: int,
@@ -92,7 +92,7 @@ class TileContext:
             accumulate=accumulate,
         )
 
-    def preload(self, array: Scalar, weights: AffineSum, stride: int, transpose: int, k: int, n: int) -> None:
+    def preload(self, array: Scalar, weights: AffineSum, stride: int, transpose: int, k: Scalar, n: int) -> None:
         if self.core.arrays:
             self.build.emit(
                 isa.PreloadOp, array=array, weights=weights, weights_stride=stride, k=k, n=n, transpose=transpose

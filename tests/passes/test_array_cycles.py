@@ -16,12 +16,16 @@ NAMES = {"ws": "weight_stationary", "os": "output_stationary"}
 CORE = NpuCore("t", 1, 128, 128, 128, 1 << 25, 1 << 22, 64)
 
 
-@pytest.mark.parametrize("point", POINTS, ids=lambda p: "-".join(p[key] for key in ("array", "dataflow", "M", "K", "N")))
+@pytest.mark.parametrize(
+    "point", POINTS, ids=lambda p: "-".join(p[key] for key in ("array", "dataflow", "M", "K", "N"))
+)
 def test_folds_that_follow_each_other_take_what_scalesim_says(point):
     rows, cols = map(int, point["array"].split("x"))
     core = replace(CORE, array_rows=rows, array_cols=cols, dataflow=NAMES[point["dataflow"]], array_overlap=False)
     m, k, n = (int(point[key]) for key in "MKN")
-    assert array_cycles(m, k, n, core) - 1 == int(point["compute_cycles"])  # SCALE-Sim gives the index of the last cycle
+    assert array_cycles(m, k, n, core) - 1 == int(
+        point["compute_cycles"]
+    )  # SCALE-Sim gives the index of the last cycle
 
 
 @pytest.mark.parametrize("dataflow", NAMES.values())

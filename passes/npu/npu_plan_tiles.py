@@ -1,0 +1,62 @@
+"""Decide, by cost model, what is still open in the tile programs of NPU kernels: sizes of loads."""
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import PassFailedException
+
+from ...dialects import host
+from ...dialects.hardware import NpuCore, npu_core
+from ...dialects.npu import structured as npu
+from ...dialects.npu.types import TilesAttr
+from ...dialects.structured import buffer_type, symbol_of
+from ..kernels.buffers import kernels
+from ..kernels.linear_cost import best_load
+from ..tile_builder import memory_table
+
+
+@dataclass(frozen=True)
+class NpuPlanTilesPass(ModulePass):
+    """Write on each `npu.linear` how many tiles of its weights one load brings and into how many places they go in turn.
+
+    Both follow from the time that the cost model expects (`cycles`): loads are as large as bandwidth and latency of main
+    memory ask for, and as small as the start of the layer allows; places suffice for what is on its way and in use.
+
+    Before:
+
+        npu.linear %x, @attn_q_tiles[%layer] -> %y rows %rows : !host.buffer<32x576xf16> -> !host.buffer<32x576xf16>
+
+    After:
+
+        npu.linear %x, @attn_q_tiles[%layer] -> %y rows %rows {load_tiles = 3 : i64, load_slots = 16 : i64, cycles = 1257 : i64} : !host.buffer<32x576xf16> -> !host.buffer<32x576xf16>
+    """
+
+    name = "npu-plan-tiles"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        memories, core = memory_table(op.ops), npu_core(op)
+        plan = sum(_bytes(function) for function in kernels(op, "host"))
+        for function in kernels(op, "npu"):
+            room = core.scratchpad_bytes + core.accumulator_bytes - plan - _bytes(function)
+            for inner in function.walk():
+                if isinstance(inner, npu.LinearOp):
+                    self.plan_linear(inner, memories[symbol_of(inner.weight)].layout, core, room)
+
+    def plan_linear(self, op: npu.LinearOp, layout: object, core: NpuCore, room: int) -> None:
+        if not isinstance(layout, TilesAttr):
+            raise PassFailedException(f"@{symbol_of(op.weight)} has layout {layout}, expected #{TilesAttr.name}<…>")
+        rows, inputs = buffer_type(op.x).shape
+        sizes = tuple(layout.integer(key) for key in ("tile_k", "padded_k", "tile_n", "padded_n", "group"))
+        sums = 2 * 4 * rows * layout.integer("tile_n") * layout.integer("group")
+        tiles = best_load(rows, inputs, core, sizes, max(0, room - sums))
+        op.load_tiles, op.load_slots = host.integer(tiles.load_tiles), host.integer(tiles.load_slots)
+        op.attributes["cycles"] = host.integer(tiles.cycles)
+
+
+def _bytes(function: FuncOp) -> int:
+    """Local memory of the buffers of a function."""
+    buffers = [buffer_type(op.result) for op in function.walk() if isinstance(op, host.BufferOp)]
+    return sum(buffer.size_bytes for buffer in buffers if buffer.space.data == "local")
