@@ -99,10 +99,17 @@ class TileContext:
             )
 
     def matmul(
-        self, *, array: Scalar, weights: AffineSum, weights_stride: int, transpose: int, **operands: Scalar
+        self,
+        *,
+        on_array: bool = True,
+        array: Scalar,
+        weights: AffineSum,
+        weights_stride: int,
+        transpose: int,
+        **operands: Scalar,
     ) -> None:
-        """Use what `preload` loaded; without an array, a `gemv` that reads the weights itself."""
-        if self.core.arrays:
+        """Use what `preload` loaded; on the vector unit, a `gemv` that reads the weights itself."""
+        if self.core.arrays and on_array:
             self.build.emit(isa.MatmulOp, array=array, **operands)
         else:
             self.build.emit(isa.GemvOp, weights=weights, weights_stride=weights_stride, transpose=transpose, **operands)
