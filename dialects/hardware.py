@@ -1,11 +1,12 @@
 """The hardware that a module is compiled for: `#npu.core` and `#pim.memory`, put there by `attach-machine`.
 
-They carry what passes decide by: shapes and capacities, never timing or energy, which belong to the simulator.
+They carry what passes decide by: shapes, capacities, and the few rates that a cost model weighs against each other. The
+commands and rules that time really follows from, and energy, belong to the simulator.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar
 
 from xdsl.dialects.builtin import ModuleOp
@@ -22,10 +23,19 @@ MEMORY_KEY = "pim.memory"
 
 F16_BYTES = 2
 
+DATAFLOWS = ("weight_stationary", "output_stationary")
+"""Which operand stays in a systolic array while the others move."""
+
 
 @dataclass(frozen=True)
 class NpuCore:
-    """The tile machine as passes see it. `arrays` = 0: no matrix unit, products run on the vector unit."""
+    """The tile machine as passes see it. `arrays` = 0: no matrix unit, products run on the vector unit.
+
+    Rates are in cycles of the NPU and mean what they mean in a machine file; `gemv_cycles` is per product and lane.
+    `dram_bytes_per_kilocycle` is what main memory and DMA can deliver in 1000 cycles at best, `row_latency_cycles` what a
+    whole row of a closed bank takes. 0 bytes a kilocycle, and 0 `dma_outstanding_bytes`, are no limit. In text, fields
+    with a default may be left out.
+    """
 
     name: str
     arrays: int
@@ -35,6 +45,18 @@ class NpuCore:
     scratchpad_bytes: int
     accumulator_bytes: int
     align_bytes: int
+    dataflow: str = DATAFLOWS[0]
+    array_overlap: bool = True
+    weight_rows_per_cycle: int = 1
+    min_stream_rows: int = 1
+    vector_min_cycles: int = 0
+    vector_latency_cycles: int = 0
+    gemv_cycles: int = 1
+    dma_latency_cycles: int = 0
+    dma_issue_cycles: int = 1
+    dma_outstanding_bytes: int = 0
+    dram_bytes_per_kilocycle: int = 0
+    row_latency_cycles: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,7 +109,10 @@ class NpuCoreAttr(Data[NpuCore]):
     """The tile machine of the module, under `npu.core`.
 
     Example: `#npu.core<name = "tiny", arrays = 2, array_rows = 16, array_cols = 16, vector_lanes = 16,
-    scratchpad_bytes = 1048576, accumulator_bytes = 65536, align_bytes = 32>`
+    scratchpad_bytes = 1048576, accumulator_bytes = 65536, align_bytes = 32, dataflow = "weight_stationary",
+    array_overlap = true, weight_rows_per_cycle = 1, min_stream_rows = 4, vector_min_cycles = 4, vector_latency_cycles = 8,
+    gemv_cycles = 1, dma_latency_cycles = 10, dma_issue_cycles = 1, dma_outstanding_bytes = 8192,
+    dram_bytes_per_kilocycle = 64000, row_latency_cycles = 36>`
     """
 
     name = "npu.core"
@@ -104,6 +129,11 @@ class NpuCoreAttr(Data[NpuCore]):
         _at_least(self.name, core, 0 if core.arrays == 0 else 1, "array_rows", "array_cols")
         _at_least(self.name, core, 0, "arrays")
         _at_least(self.name, core, 1, "vector_lanes", "scratchpad_bytes", "accumulator_bytes")
+        _at_least(self.name, core, 1, "weight_rows_per_cycle", "min_stream_rows", "gemv_cycles", "dma_issue_cycles")
+        _at_least(self.name, core, 0, "vector_min_cycles", "vector_latency_cycles", "dma_latency_cycles")
+        _at_least(self.name, core, 0, "dma_outstanding_bytes", "dram_bytes_per_kilocycle", "row_latency_cycles")
+        if core.dataflow not in DATAFLOWS:
+            _fail(self.name, core, "dataflow", f"one of {', '.join(DATAFLOWS)}")
         _power_of_two(self.name, core, "align_bytes")
         _multiple(self.name, core, "scratchpad_bytes", "align_bytes")
         _multiple(self.name, core, "accumulator_bytes", "align_bytes")
@@ -166,13 +196,17 @@ def _attached(module: ModuleOp, key: str, kind: type[_A]) -> _A:
 
 
 def _parse(parser: AttrParser, kind: type) -> dict[str, Any]:
-    """`<key = value, ...>` with every field of the data class once, in order."""
+    """`<key = value, ...>` with every field of the data class at most once, in order; those without default are needed."""
     values: dict[str, Any] = {}
     with parser.in_angle_brackets():
-        for index, field in enumerate(fields(kind)):
-            if index:
-                parser.parse_punctuation(",")
-            parser.parse_keyword(field.name)
+        more = True
+        for field in fields(kind):
+            if field.default is MISSING:
+                if not more:
+                    parser.parse_punctuation(",")
+                parser.parse_keyword(field.name)
+            elif not more or parser.parse_optional_keyword(field.name) is None:
+                continue
             parser.parse_punctuation("=")
             match field.type:
                 case "str":
@@ -185,6 +219,7 @@ def _parse(parser: AttrParser, kind: type) -> dict[str, Any]:
                     values[field.name] = tuple(
                         parser.parse_comma_separated_list(parser.Delimiter.SQUARE, parser.parse_identifier)
                     )
+            more = parser.parse_optional_punctuation(",") is not None
     return values
 
 

@@ -39,7 +39,9 @@ class Npu(Section):
 
     `arrays` = 0 is a machine without a matrix unit; matrix products then run on the vector unit. The array follows the
     initiation-interval model: a tile of m rows takes max(m, min_stream_rows) cycles of the array and arrives
-    rows + cols - 2 cycles after its last row; weights enter `weight_rows_per_cycle` rows a cycle behind it.
+    rows + cols - 2 cycles after its last row; weights enter `weight_rows_per_cycle` rows a cycle behind it. Without
+    `array_overlap` loading, streaming and draining of a tile follow each other. `dataflow` says which operand stays in
+    the array.
     `vector_cost` is cycles per element and lane; `vector_min_cycles` the shortest operation; `vector_latency_cycles`
     what a dependent instruction waits on top. A DMA queue takes a descriptor every max(dma_issue_cycles, bytes /
     dma_bytes_per_cycle) cycles while no more than `dma_outstanding_bytes` of its earlier ones are on their way.
@@ -49,6 +51,8 @@ class Npu(Section):
     arrays: Count
     array_rows: Count
     array_cols: Count
+    dataflow: Literal["weight_stationary", "output_stationary"] = "weight_stationary"
+    array_overlap: bool = True
     weight_rows_per_cycle: Positive = 1
     min_stream_rows: Positive = 1
     vector_units: Positive

@@ -58,7 +58,14 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
             *(("interleave-sub-batches",) if options.sub_batches else ()),
             "verify-placed",
         ),
-        "kernels": (assign_layouts, "convert-llm-to-npu", "convert-llm-to-pim", "npu-fold-copies", "verify-kernels"),
+        "kernels": (
+            assign_layouts,
+            "convert-llm-to-npu",
+            "convert-llm-to-pim",
+            "npu-fold-copies",
+            "npu-plan-tiles",
+            "verify-kernels",
+        ),
         "machine": (
             "npu-tile",
             "pim-expand",

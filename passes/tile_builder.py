@@ -111,9 +111,10 @@ class TileBuilder:
     def maximum(self, a: Scalar, b: Scalar, name: str | None = None) -> SSAValue:
         return self.binary(arith.MaxUIOp, self.value(a), self.value(b), name)
 
-    def buffer(self, shape: tuple[int, ...], element: Attribute, name: str) -> SSAValue:
-        """A buffer of the kernel."""
+    def buffer(self, shape: tuple[int, ...], element: Attribute, name: str, slots: int | None = None) -> SSAValue:
+        """A buffer of the kernel, for which double buffering shall take so many slots."""
         op = host.BufferOp(host.BufferType(shape, element))
+        op.planned_slots = None if slots is None else host.integer(slots)
         op.result.name_hint = name
         first = self.function.body.block.first_op
         assert first is not None

@@ -41,6 +41,7 @@ UNIVERSE = Universe(
         "npu-allocate-scratchpad": _lazy("passes.npu.npu_allocate_scratchpad", "NpuAllocateScratchpadPass"),
         "npu-double-buffer": _lazy("passes.npu.npu_double_buffer", "NpuDoubleBufferPass"),
         "npu-fold-copies": _lazy("passes.npu.npu_fold_copies", "NpuFoldCopiesPass"),
+        "npu-plan-tiles": _lazy("passes.npu.npu_plan_tiles", "NpuPlanTilesPass"),
         "npu-insert-semaphores": _lazy("passes.npu.npu_insert_semaphores", "NpuInsertSemaphoresPass"),
         "npu-tile": _lazy("passes.npu.npu_tile", "NpuTilePass"),
         "pim-expand": _lazy("passes.pim.pim_expand", "PimExpandPass"),

@@ -105,7 +105,8 @@ class BufferOp(IRDLOperation):
     """A buffer in on-chip memory, in the plan (shared by kernels) or in a kernel (its own).
 
     `role` names the ones that the outside reads or writes: `tokens`, `next`, `logits`. `slots` is the number of copies
-    that double buffering asked for; the buffer then takes slots times its size. `address` is its place, once assigned.
+    that double buffering gave it; the buffer then takes slots times its size. `planned_slots` is what a tile program
+    wants instead of the default. `address` is its place, once assigned.
 
     Example:
 
@@ -117,6 +118,7 @@ class BufferOp(IRDLOperation):
 
     role = opt_prop_def(StringAttr)
     slots = opt_prop_def(IntegerAttr)
+    planned_slots = opt_prop_def(IntegerAttr)
     address = opt_prop_def(IntegerAttr)
     result = result_def(BufferType)
 

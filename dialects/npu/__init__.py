@@ -17,6 +17,7 @@ NPU = Dialect(
         TilesAttr,
         RopeTableAttr,
         structured.ElementwiseAttr,
+        structured.UnitAttr,
         NpuCoreAttr,
     ],
 )

@@ -46,6 +46,18 @@ class ElementwiseAttr(EnumAttribute[Elementwise], SpacedOpaqueSyntaxAttribute):
     name = "npu.elementwise_kind"
 
 
+class Unit(StrEnum):
+    ARRAY = "array"
+    VECTOR = "vector"
+
+
+@irdl_attr_definition
+class UnitAttr(EnumAttribute[Unit], SpacedOpaqueSyntaxAttribute):
+    """Which unit multiplies: the systolic arrays, or the vector unit by `npu.gemv`."""
+
+    name = "npu.unit"
+
+
 @irdl_op_definition
 class EmbedOp(StructuredOp):
     """Rows of an embedding table by token id.
@@ -91,11 +103,13 @@ class PositionEmbedOp(StructuredOp):
 class LinearOp(StructuredOp):
     """`y = x W^T (+ bias)` with W a `host.memory` of layout `#npu.tiles`.
 
+    `load_tiles` of its tiles (1) come with one load, into one of `load_slots` places in turn.
+
     Example:
 
         %x, %y, %i, %rows = "test.op"() : () -> (!host.buffer<32x576xf16>, !host.buffer<32x192xf16>, index, index)
         npu.linear %x, @attn_k[%i] -> %y rows %rows : !host.buffer<32x576xf16> -> !host.buffer<32x192xf16>
-        npu.linear %x, @head bias @head_bias -> %y rows %rows : !host.buffer<32x576xf16> -> !host.buffer<32x192xf16>
+        npu.linear %x, @head bias @head_bias -> %y rows %rows {load_tiles = 4 : i64, load_slots = 6 : i64} : !host.buffer<32x576xf16> -> !host.buffer<32x192xf16>
     """
 
     name = "npu.linear"
@@ -105,10 +119,16 @@ class LinearOp(StructuredOp):
     rows = operand_def(IndexType)
     weight = prop_def(FlatSymbolRefAttrConstr)
     bias = opt_prop_def(FlatSymbolRefAttrConstr)
+    load_tiles = opt_prop_def(IntegerAttr)
+    load_slots = opt_prop_def(IntegerAttr)
     assembly_format = (
         "$x `,` $weight (`[` $layer^ `]`)? (`bias` $bias^)? `->` $y `rows` $rows attr-dict `:` type($x) `->` type($y)"
     )
+    irdl_options = (ParsePropInAttrDict(),)
     traits = traits_def(MemoryWriteEffect())
+
+    def verify_(self) -> None:
+        _check_loads(self.name, load_tiles=self.load_tiles, load_slots=self.load_slots)
 
 
 @irdl_op_definition
@@ -216,10 +236,13 @@ class KVAppendOp(StructuredOp):
 class ScoresOp(StructuredOp):
     """`s[t][h][j] = q[t][h] . key[j]` (unscaled) for the keys of one sequence; s is tokens x heads x context, f32.
 
+    The products are those of `unit` (the arrays, if there are any). `load_tokens` keys of a head come with one load
+    (a tile of the unit), into one of `load_slots` places in turn.
+
     Example:
 
         %q, %s, %i, %past, %slot, %rows = "test.op"() : () -> (!host.buffer<32x576xf16>, !host.buffer<32x9x128xf32>, index, index, index, index)
-        npu.scores %q, @keys[%i] at %past slot %slot -> %s rows %rows : !host.buffer<32x576xf16> -> !host.buffer<32x9x128xf32>
+        npu.scores %q, @keys[%i] at %past slot %slot -> %s rows %rows {unit = #npu<unit vector>, load_tokens = 128 : i64, load_slots = 4 : i64} : !host.buffer<32x576xf16> -> !host.buffer<32x9x128xf32>
     """
 
     name = "npu.scores"
@@ -230,14 +253,19 @@ class ScoresOp(StructuredOp):
     s = operand_def(BufferType)
     rows = operand_def(IndexType)
     keys = prop_def(FlatSymbolRefAttrConstr)
+    unit = opt_prop_def(UnitAttr)
+    load_tokens = opt_prop_def(IntegerAttr)
+    load_slots = opt_prop_def(IntegerAttr)
     assembly_format = (
         "$q `,` $keys `[` $layer `]` `at` $past `slot` $slot `->` $s `rows` $rows attr-dict `:` type($q) `->` type($s)"
     )
+    irdl_options = (ParsePropInAttrDict(),)
     traits = traits_def(MemoryWriteEffect())
 
     def verify_(self) -> None:
         if len(buffer_type(self.s).shape) != 3:
             raise VerifyException(f"npu.scores: s is {self.s.type}, expected tokens x heads x context")
+        _check_loads(self.name, load_tokens=self.load_tokens, load_slots=self.load_slots)
 
 
 @irdl_op_definition
@@ -267,7 +295,7 @@ class SoftmaxOp(StructuredOp):
 
 @irdl_op_definition
 class ContextOp(StructuredOp):
-    """`o[t][h] = sum_j p[t][h][j] * value[j]` for one sequence.
+    """`o[t][h] = sum_j p[t][h][j] * value[j]` for one sequence. `unit` and loads are those of `npu.scores`.
 
     Example:
 
@@ -283,11 +311,18 @@ class ContextOp(StructuredOp):
     o = operand_def(BufferType)
     rows = operand_def(IndexType)
     values = prop_def(FlatSymbolRefAttrConstr)
+    unit = opt_prop_def(UnitAttr)
+    load_tokens = opt_prop_def(IntegerAttr)
+    load_slots = opt_prop_def(IntegerAttr)
     assembly_format = (
         "$p `,` $values `[` $layer `]` `at` $past `slot` $slot `->` $o `rows` $rows attr-dict"
         " `:` type($p) `->` type($o)"
     )
+    irdl_options = (ParsePropInAttrDict(),)
     traits = traits_def(MemoryWriteEffect())
+
+    def verify_(self) -> None:
+        _check_loads(self.name, load_tokens=self.load_tokens, load_slots=self.load_slots)
 
 
 @irdl_op_definition
@@ -354,6 +389,12 @@ class GreedyOp(StructuredOp):
     assembly_format = "$x `->` $y `rows` $rows attr-dict `:` type($x) `->` type($y)"
     irdl_options = (ParsePropInAttrDict(),)
     traits = traits_def(MemoryWriteEffect())
+
+
+def _check_loads(name: str, **counts: IntegerAttr | None) -> None:
+    for key, count in counts.items():
+        if count is not None and count.value.data < 1:
+            raise VerifyException(f"{name}: {key} is {count.value.data}, expected at least 1")
 
 
 STRUCTURED = [

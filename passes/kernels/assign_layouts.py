@@ -84,7 +84,7 @@ class AssignLayoutsPass(ModulePass):
         *_, outputs, inputs = (1, *declared.type.get_shape())
         suffix = usage(op, user, device)
         if suffix == "tiles":
-            layout: Attribute = choose_tiles(outputs, inputs, npu_core(module))
+            layout: Attribute = choose_tiles(_bounds(module).new_tokens.data, outputs, inputs, npu_core(module))
         elif suffix == "banks":
             layout = choose_matrix(outputs, inputs, pim_memory(module))
         else:
@@ -95,7 +95,7 @@ class AssignLayoutsPass(ModulePass):
         kv = op.result.type
         assert isinstance(kv, llm.KVCacheType)
         layers, heads, head_dim = kv.shape
-        slots = self.cache_slots or _slots(module)
+        slots = self.cache_slots or _bounds(module).sequences.data
         context = context_of_buffers(module)
         shape = TensorType(f16, [layers, slots, heads, context, head_dim])
         keys: Attribute
@@ -126,8 +126,8 @@ def rope_table(op: llm.RopeOp) -> str:
     return f"rope_{op.head_dim.value.data}_{op.theta.value.data:.0f}"
 
 
-def _slots(module: ModuleOp) -> int:
+def _bounds(module: ModuleOp) -> llm.BoundsAttr:
     bounds = module.attributes.get(llm.BOUNDS)
     if not isinstance(bounds, llm.BoundsAttr):
         raise PassFailedException("the module has no llm.bounds: run llm-specialize first")
-    return bounds.sequences.data
+    return bounds

@@ -5,36 +5,14 @@ from xdsl.utils.exceptions import PassFailedException
 from ...dialects.hardware import NpuCore, PimMemory
 from ...dialects.npu.types import TilesAttr
 from ...dialects.pim.types import KeysAttr, MatrixAttr, ValuesAttr
-from ..placed.ragged import DEFAULT_TILE
+from .linear_cost import choose_linear
 
 
-def choose_tiles(outputs: int, inputs: int, core: NpuCore) -> TilesAttr:
-    """Tiles of an outputs x inputs matrix.
-
-    tile_k is the largest divisor of the inputs that the array takes (a multiple of 16 if that costs less than half of
-    it). tile_n and the number of panels minimise the larger of two times per unit of K: rounds of the arrays, and bytes
-    read at half the rate at which all arrays together could load weights. Padding above 1/8 is not considered.
-    """
-    arrays = max(core.arrays, 1)
-    rows, columns = (core.array_rows, core.array_cols) if core.arrays else (DEFAULT_TILE, DEFAULT_TILE)
-    divisors = [k for k in range(1, rows + 1) if inputs % k == 0]
-    aligned = [k for k in divisors if k % 16 == 0]
-    tile_k = aligned[-1] if aligned and 2 * aligned[-1] >= divisors[-1] else divisors[-1]
-    best: tuple[tuple[float, int, int], TilesAttr] | None = None
-    widths = range(8, columns + 1, 8) if outputs > 8 else [8]
-    for tile_n in widths:
-        exact = -(-outputs // tile_n)
-        for panels in {exact, -(-exact // arrays) * arrays}:
-            padded = panels * tile_n
-            if padded > outputs * 9 / 8 and panels > exact:
-                continue
-            group = max(g for g in range(1, arrays + 1) if panels % g == 0)
-            cost = max(panels / group, 2 * padded / (arrays * columns))
-            key = (cost, padded, -tile_n)
-            if best is None or key < best[0]:
-                best = key, TilesAttr.of(tile_k=tile_k, tile_n=tile_n, padded_k=inputs, padded_n=padded, group=group)
-    assert best is not None
-    return best[1]
+def choose_tiles(rows: int, outputs: int, inputs: int, core: NpuCore) -> TilesAttr:
+    """Tiles of an outputs x inputs matrix that at most `rows` rows of activations are multiplied by."""
+    tiles = choose_linear(rows, outputs, inputs, core)
+    sizes = {key: getattr(tiles, key) for key in TilesAttr.keys}
+    return TilesAttr.of(**sizes)
 
 
 def choose_matrix(outputs: int, inputs: int, memory: PimMemory) -> MatrixAttr:

@@ -28,8 +28,9 @@ class NpuDoubleBufferPass(ModulePass):
     """Give each kernel buffer whose uses all lie in one loop slots that the loop goes round.
 
     A buffer that a load fills gets `depth` slots, times the trip count of the loop if that is constant: a load then runs
-    ahead for all arrays of a group. Any other gets two. `depth=1` leaves everything serial. Where that is more than on-chip
-    memory holds, sequences do not overlap: the largest buffers of the loop over sequences keep one slot.
+    ahead for all arrays of a group. Any other gets two. A buffer with `planned_slots` gets those. `depth=1` leaves
+    everything serial. Where that is more than on-chip memory holds, sequences do not overlap: the largest buffers of the
+    loop over sequences keep one slot.
 
     Before:
 
@@ -74,8 +75,13 @@ class NpuDoubleBufferPass(ModulePass):
         loop = common_loop(users, function)
         if loop is None:
             return None
+        slots = 2
         loads = [user for user in users if isinstance(user, LoadOp) and buffer.result in user.values()["local"].terms]
-        return _Ring(buffer, loop, self.depth * (_trip_count(loop) or 1) if loads else 2, users)
+        if buffer.planned_slots is not None:
+            slots = buffer.planned_slots.value.data
+        elif loads:
+            slots = self.depth * (_trip_count(loop) or 1)
+        return None if slots == 1 else _Ring(buffer, loop, slots, users)
 
 
 @dataclass

@@ -5,20 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, f16, f32
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
-from xdsl.utils.exceptions import PassFailedException
 
-from ...dialects.affine_fields import AffineSum
 from ...dialects.hardware import npu_core
 from ...dialects.npu import instructions as isa
 from ...dialects.npu import structured as npu
-from ...dialects.npu.types import TilesAttr
 from ...dialects.structured import StructuredOp, buffer_type, symbol_of
 from ..kernels.buffers import kernels
 from ..tile_builder import TileBuilder, address, erase_unused_views, memory_table
-from . import tile_attention, tile_vector
-from .tile_context import TileContext, type_name
+from . import tile_attention, tile_linear, tile_vector
+from .tile_context import TileContext
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ def expand(op: StructuredOp, context: TileContext) -> None:
         case npu.EmbedOp():
             _embed(op, context)
         case npu.LinearOp():
-            _linear(op, context)
+            tile_linear.linear(op, context)
         case npu.KVAppendOp():
             tile_attention.kv_append(op, context)
         case npu.ScoresOp():
@@ -92,58 +89,3 @@ def _embed(op: npu.EmbedOp, context: TileContext) -> None:
         local_stride=width,
         index=address(op.tokens),
     )
-
-
-def _linear(op: npu.LinearOp, context: TileContext) -> None:
-    build = context.build
-    x, y = buffer_type(op.x), buffer_type(op.y)
-    layout = context.memory(symbol_of(op.weight)).layout
-    if not isinstance(layout, TilesAttr):
-        raise PassFailedException(
-            f"host.memory @{symbol_of(op.weight)} has layout {layout}, expected #{TilesAttr.name}<…>"
-        )
-    tile_k, tile_n, group = (layout.integer(key) for key in ("tile_k", "tile_n", "group"))
-    tile_bytes = tile_k * tile_n * 2
-    weights = build.address_of(symbol_of(op.weight)) + context.layer(op.layer, layout.layer_bytes)
-    tile = build.buffer((tile_k, tile_n), f16, "tile")
-    sums = build.buffer((group, x.shape[0], tile_n), f32, "sums")
-    panel_sums = x.shape[0] * tile_n * 4
-    bias = None if op.bias is None else context.load_row(symbol_of(op.bias), y.shape[1], op.layer)
-    with build.loop(layout.panels // group, "round") as rounds:
-        with build.loop(layout.depth, "depth") as depth, build.loop(group, "panel") as panel:
-            tile_index = AffineSum.of(rounds) * (group * layout.depth) + AffineSum.of(depth) * group + panel
-            context.load(weights + tile_index * tile_bytes, 1, tile_bytes, AffineSum.of(tile), queue="ld0")
-            context.multiply(
-                array=panel,
-                weights=AffineSum.of(tile),
-                weights_stride=tile_n * 2,
-                transpose=0,
-                a=address(op.x) + AffineSum.of(depth) * (tile_k * 2),
-                a_stride=x.row_bytes,
-                m=op.rows,
-                k=tile_k,
-                n=tile_n,
-                acc=AffineSum.of(sums) + AffineSum.of(panel) * panel_sums,
-                acc_stride=tile_n * 4,
-                accumulate=depth,
-            )
-        with build.loop(group, "panel") as panel:
-            column = AffineSum.of(rounds) * (group * tile_n) + AffineSum.of(panel) * tile_n
-            outputs = y.shape[1]
-            padded = layout.integer("padded_n")
-            width = tile_n if padded == outputs else context.clipped(column, tile_n, outputs)
-            target = address(op.y) + column * y.element_bytes
-            source = AffineSum.of(sums) + AffineSum.of(panel) * panel_sums
-            kind = type_name(y)
-            if bias is None:
-                context.unary("copy", target, y.row_bytes, kind, source, tile_n * 4, "f32", op.rows, width)
-            else:
-                context.binary(
-                    "add",
-                    (target, y.row_bytes, kind),
-                    (source, tile_n * 4, "f32"),
-                    (bias + column * 2, 0, "f16"),
-                    "row",
-                    op.rows,
-                    width,
-                )

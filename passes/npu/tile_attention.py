@@ -1,19 +1,25 @@
-"""Tile programs of attention on the NPU: keys and values are the stationary operand, one tile of tokens at a time.
+"""Tile programs of attention on the NPU: tiles of keys and values stay in an array, or pass through the vector unit.
 
 Caches are row-major in linear memory: layers x slots x KV heads x context x head dimension.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from xdsl.dialects import arith
 from xdsl.dialects.builtin import TensorType, f16, f32
 from xdsl.ir import SSAValue
+from xdsl.utils.exceptions import PassFailedException
 
 from ...dialects.affine_fields import AffineSum
 from ...dialects.npu import instructions as isa
 from ...dialects.npu import structured as npu
 from ...dialects.structured import buffer_type, symbol_of
+from ..kernels.attention_cost import heads_together
 from ..placed.ragged import token_tile
-from ..tile_builder import address
+from ..tile_builder import Scalar, address
 from .tile_context import TileContext, type_name
 
 
@@ -30,7 +36,7 @@ class _Cache:
         self.base = context.build.address_of(symbol)
         self.base += AffineSum.of(layer) * (slots * slot_bytes) + AffineSum.of(slot) * slot_bytes
 
-    def row(self, head: SSAValue, token: AffineSum) -> AffineSum:
+    def row(self, head: SSAValue | AffineSum, token: AffineSum) -> AffineSum:
         return self.base + AffineSum.of(head) * self.head_bytes + token * self.row_bytes
 
 
@@ -51,24 +57,28 @@ def kv_append(op: npu.KVAppendOp, context: TileContext) -> None:
 
 
 def scores(op: npu.ScoresOp, context: TileContext) -> None:
-    """For each KV head and tile of keys: the tile transposed in an array, the queries of its group streamed."""
+    """For each KV head and load of keys: its tiles, transposed, times the queries of its group."""
     build = context.build
     _, heads, keys = buffer_type(op.s).shape
     cache = _Cache(symbol_of(op.keys), op.layer, op.slot, context)
     group = heads // cache.heads
-    tile = context.core.array_cols or token_tile(context.core)
-    part = _part(cache.head_dim, context.core.array_rows)
-    key_tile = build.buffer((tile, cache.head_dim), f16, "key_tile")
-    with build.loop(cache.heads, "head") as head, build.loop(_tiles(op, tile, context), "tile") as index:
-        token = AffineSum.of(index) * tile
-        context.load(cache.row(head, token), 1, tile * cache.row_bytes, AffineSum.of(key_tile), queue="ld0")
-        array = build.remainder(index, max(context.core.arrays, 1), "array")
-        with build.loop(cache.head_dim // part, "part") as depth:
-            weights = AffineSum.of(key_tile) + AffineSum.of(depth) * (part * 2)
-            context.preload(array, weights, cache.row_bytes, 1, part, tile)
+    on_array = _on_array(op, context)
+    tile = context.core.array_cols if on_array else token_tile(context.core)
+    part = _part(cache.head_dim, context.core.array_rows if on_array else 0)
+    loads = _Loads(op, tile, "key_tile", cache, context)
+    with build.loop(cache.heads, "head") as head, loads.each() as (first, tokens):
+        loads.load(head, first, tokens)
+        with loads.tiles(tokens) as (index, width), build.loop(cache.head_dim // part, "part") as depth:
+            weights = AffineSum.of(loads.buffer) + index * (tile * cache.row_bytes)
+            weights += AffineSum.of(depth) * (part * 2)
+            turn = AffineSum.of(head) + loads.number + index
+            array = build.remainder(turn, max(context.core.arrays, 1), "array") if on_array else 0
+            if on_array:
+                context.preload(array, weights, cache.row_bytes, 1, part, tile)
             with build.loop(group, "query") as query:
                 query_head = AffineSum.of(head) * group + query
                 context.matmul(
+                    on_array=on_array,
                     array=array,
                     weights=weights,
                     weights_stride=cache.row_bytes,
@@ -77,8 +87,8 @@ def scores(op: npu.ScoresOp, context: TileContext) -> None:
                     a_stride=buffer_type(op.q).row_bytes,
                     m=op.rows,
                     k=part,
-                    n=tile,
-                    acc=address(op.s) + query_head * (keys * 4) + token * 4,
+                    n=width,
+                    acc=address(op.s) + query_head * (keys * 4) + first * 4 + index * (tile * 4),
                     acc_stride=buffer_type(op.s).row_bytes,
                     accumulate=depth,
                 )
@@ -112,60 +122,103 @@ def softmax(op: npu.SoftmaxOp, context: TileContext) -> None:
 
 
 def context(op: npu.ContextOp, context: TileContext) -> None:
-    """For each KV head: tiles of values in an array, the probabilities of its group streamed and accumulated."""
+    """For each load of values and KV head: the probabilities of its group times its tiles, summed up over the loads."""
     build = context.build
     bound, heads, keys = buffer_type(op.p).shape
     o = buffer_type(op.o)
     cache = _Cache(symbol_of(op.values), op.layer, op.slot, context)
     group = heads // cache.heads
-    tile = context.core.array_rows or token_tile(context.core)
-    part = _part(cache.head_dim, context.core.array_cols)
-    value_tile = build.buffer((tile, cache.head_dim), f16, "value_tile")
-    sums = build.buffer((group, bound, cache.head_dim), f32, "sums")
-    with build.loop(cache.heads, "head") as head:
-        with build.loop(_tiles(op, tile, context), "tile") as index:
-            token = AffineSum.of(index) * tile
-            context.load(cache.row(head, token), 1, tile * cache.row_bytes, AffineSum.of(value_tile), queue="ld0")
-            with build.loop(cache.head_dim // part, "part") as column:
-                array = build.remainder(column, max(context.core.arrays, 1), "array")
-                weights = AffineSum.of(value_tile) + AffineSum.of(column) * (part * 2)
-                context.preload(array, weights, cache.row_bytes, 0, tile, part)
+    on_array = _on_array(op, context)
+    tile = context.core.array_rows if on_array else token_tile(context.core)
+    part = _part(cache.head_dim, context.core.array_cols if on_array else 0)
+    loads = _Loads(op, tile, "value_tile", cache, context)
+    together = heads_together(bound, cache.heads, group * cache.head_dim * 4, context.core)
+    width = together * group * cache.head_dim
+    sums = build.buffer((bound, width), f32, "sums")
+    with build.loop(cache.heads // together, "heads") as several:
+        # Heads inside: what follows each other goes to different arrays and different sums.
+        with loads.each() as (first, tokens), build.loop(together, "head") as one:
+            head = AffineSum.of(several) * together + one
+            loads.load(head, first, tokens)
+            with loads.tiles(tokens) as (index, depth), build.loop(cache.head_dim // part, "part") as column:
+                weights = AffineSum.of(loads.buffer) + index * (tile * cache.row_bytes)
+                weights += AffineSum.of(column) * (part * 2)
+                turn = head * (cache.head_dim // part) + column
+                array = build.remainder(turn, max(context.core.arrays, 1), "array") if on_array else 0
+                if on_array:
+                    context.preload(array, weights, cache.row_bytes, 0, tile, part)
                 with build.loop(group, "query") as query:
-                    query_head = AffineSum.of(head) * group + query
+                    query_head = head * group + query
+                    sum_head = AffineSum.of(one) * group + query
                     context.matmul(
+                        on_array=on_array,
                         array=array,
                         weights=weights,
                         weights_stride=cache.row_bytes,
                         transpose=0,
-                        a=address(op.p) + query_head * (keys * 2) + token * 2,
+                        a=address(op.p) + query_head * (keys * 2) + first * 2 + index * (tile * 2),
                         a_stride=buffer_type(op.p).row_bytes,
                         m=op.rows,
-                        k=tile,
+                        k=depth,
                         n=part,
-                        acc=AffineSum.of(sums)
-                        + AffineSum.of(query) * (bound * cache.head_dim * 4)
-                        + AffineSum.of(column) * (part * 4),
-                        acc_stride=cache.head_dim * 4,
-                        accumulate=index,
+                        acc=AffineSum.of(sums) + sum_head * (cache.head_dim * 4) + AffineSum.of(column) * (part * 4),
+                        acc_stride=width * 4,
+                        accumulate=loads.number + index,
                     )
-        with build.loop(group, "query") as query:
-            query_head = AffineSum.of(head) * group + query
-            context.unary(
-                "copy",
-                address(op.o) + query_head * (cache.head_dim * o.element_bytes),
-                o.row_bytes,
-                type_name(o),
-                AffineSum.of(sums) + AffineSum.of(query) * (bound * cache.head_dim * 4),
-                cache.head_dim * 4,
-                "f32",
-                op.rows,
-                cache.head_dim,
+        target = address(op.o) + AffineSum.of(several) * (width * o.element_bytes)
+        source = (AffineSum.of(sums), width * 4, "f32")
+        context.unary("copy", target, o.row_bytes, type_name(o), *source, op.rows, width)
+
+
+class _Loads:
+    """Loads of some tokens of a head, each a whole number of tiles; the last one brings the tiles that are left."""
+
+    def __init__(self, op: npu.ScoresOp | npu.ContextOp, tile: int, name: str, cache: _Cache, context: TileContext):
+        tokens = tile if op.load_tokens is None else op.load_tokens.value.data
+        if tokens % tile:
+            raise PassFailedException(
+                f"{op.name} loads {tokens} tokens at once, expected a multiple of the tile of {tile}"
             )
+        self.op, self.tile, self.tokens, self.cache, self.context = op, tile, tokens, cache, context
+        slots = None if op.load_slots is None else op.load_slots.value.data
+        self.buffer = context.build.buffer((tokens, cache.head_dim), f16, name, slots)
+        self.on_array = _on_array(op, context)
+        self.number = AffineSum(0)
+
+    @contextmanager
+    def each(self) -> Iterator[tuple[AffineSum, Scalar]]:
+        """A loop over the loads of a head: the first token and the number of tokens of each."""
+        build = self.context.build
+        seen = AffineSum.of(self.op.past) + self.op.rows
+        with build.loop(build.ceildiv(seen, self.tokens, "loads"), "load") as index:
+            self.number, first = AffineSum.of(index), AffineSum.of(index) * self.tokens
+            if self.tokens == self.tile:
+                yield first, self.tokens
+                return
+            end = AffineSum.of(build.ceildiv(seen, self.tile, "tiles")) * self.tile
+            rest = build.binary(arith.SubiOp, build.value(end), build.value(first))
+            yield first, build.minimum(rest, self.tokens, "tokens")
+
+    def load(self, head: SSAValue | AffineSum, first: AffineSum, tokens: Scalar) -> None:
+        """The load itself."""
+        row_bytes = self.cache.row_bytes
+        rows, size = (1, self.tile * row_bytes) if tokens == self.tile else (tokens, row_bytes)
+        self.context.load(self.cache.row(head, first), rows, size, AffineSum.of(self.buffer), queue="ld0")
+
+    @contextmanager
+    def tiles(self, tokens: Scalar) -> Iterator[tuple[AffineSum, Scalar]]:
+        """The tiles of a load one by one for an array, all at once for the vector unit: their index and their tokens."""
+        if self.tokens == self.tile or not self.on_array:
+            yield AffineSum(0), tokens
+            return
+        build = self.context.build
+        with build.loop(build.floordiv(tokens, self.tile, "tiles"), "tile") as index:
+            yield AffineSum.of(index), self.tile
 
 
-def _tiles(op: npu.ScoresOp | npu.ContextOp, tile: int, context: TileContext) -> SSAValue:
-    """Number of token tiles that the sequence fills."""
-    return context.build.ceildiv(AffineSum.of(op.past) + op.rows, tile, "tiles")
+def _on_array(op: npu.ScoresOp | npu.ContextOp, context: TileContext) -> bool:
+    unit = npu.Unit.ARRAY if op.unit is None else op.unit.data
+    return unit == npu.Unit.ARRAY and context.core.arrays > 0
 
 
 def _part(head_dim: int, limit: int) -> int:

@@ -69,7 +69,7 @@ class TileContext:
         a: AffineSum,
         a_stride: int,
         m: Scalar,
-        k: int,
+        k: Scalar,
         n: int,
         acc: AffineSum,
         acc_stride: int,
@@ -92,17 +92,24 @@ class TileContext:
             accumulate=accumulate,
         )
 
-    def preload(self, array: Scalar, weights: AffineSum, stride: int, transpose: int, k: int, n: int) -> None:
+    def preload(self, array: Scalar, weights: AffineSum, stride: int, transpose: int, k: Scalar, n: int) -> None:
         if self.core.arrays:
             self.build.emit(
                 isa.PreloadOp, array=array, weights=weights, weights_stride=stride, k=k, n=n, transpose=transpose
             )
 
     def matmul(
-        self, *, array: Scalar, weights: AffineSum, weights_stride: int, transpose: int, **operands: Scalar
+        self,
+        *,
+        on_array: bool = True,
+        array: Scalar,
+        weights: AffineSum,
+        weights_stride: int,
+        transpose: int,
+        **operands: Scalar,
     ) -> None:
-        """Use what `preload` loaded; without an array, a `gemv` that reads the weights itself."""
-        if self.core.arrays:
+        """Use what `preload` loaded; on the vector unit, a `gemv` that reads the weights itself."""
+        if self.core.arrays and on_array:
             self.build.emit(isa.MatmulOp, array=array, **operands)
         else:
             self.build.emit(isa.GemvOp, weights=weights, weights_stride=weights_stride, transpose=transpose, **operands)

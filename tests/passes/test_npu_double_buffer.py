@@ -5,6 +5,7 @@ import pytest
 from xdsl.utils.exceptions import PassFailedException
 
 from pimlir.dialects import host
+from pimlir.dialects.npu import structured as npu
 from pimlir.dialects.npu.semaphore import AdvanceOp
 from pimlir.frontends import Model, ModelConfig, build_module, random_model
 from pimlir.passes.npu.npu_double_buffer import NpuDoubleBufferPass
@@ -39,9 +40,12 @@ def test_every_depth_gives_the_same_results(model: Model, machine: str, policy: 
         np.testing.assert_array_equal(logits(model, machine, policy, depth), serial)
 
 
-def slots(depth: int) -> list[int]:
+def slots(depth: int, planned: bool = False) -> list[int]:
     compilation = Compilation(build_module(CONFIG), PipelineOptions("tiny", new_tokens=4))
     module = compilation.to("kernels")
+    for op in module.walk():
+        if isinstance(op, npu.LinearOp) and not planned:
+            op.load_slots = None
     compilation.run(f"npu-tile,npu-double-buffer{{depth={depth}}}")
     advances = sum(isinstance(op, AdvanceOp) for op in module.walk())
     found = [op.slot_count for op in module.walk() if isinstance(op, host.BufferOp)]
@@ -59,6 +63,12 @@ def test_only_what_loads_fill_takes_the_depth():
     loaded = [(a, b) for a, b in zip(two, three, strict=True) if a != b]
     assert loaded and all(3 * a == 2 * b for a, b in loaded)
     assert {a for a, b in zip(two, three, strict=True) if a == b} == {1, 2}
+
+
+def test_planned_slots_stand_instead_of_the_depth():
+    changed = sum(a != b for a, b in zip(slots(2), slots(3), strict=True))
+    planned = sum(a != b for a, b in zip(slots(2, planned=True), slots(3, planned=True), strict=True))
+    assert planned < changed
 
 
 def test_a_depth_below_one_is_refused():

@@ -82,6 +82,18 @@ npu.rotary half %x, @rope at %i -> %x rows %i {heads = 3 : i64, head_dim = 16 : 
 
 // -----
 
+// CHECK: npu.linear: load_tiles is 0, expected at least 1
+%x, %rows = "test.op"() : () -> (!host.buffer<4x64xf16>, index)
+npu.linear %x, @w -> %x rows %rows {load_tiles = 0 : i64} : !host.buffer<4x64xf16> -> !host.buffer<4x64xf16>
+
+// -----
+
+// CHECK: npu.context: load_slots is 0, expected at least 1
+%p, %o, %n = "test.op"() : () -> (!host.buffer<4x4x64xf16>, !host.buffer<4x64xf16>, index)
+npu.context %p, @values[%n] at %n slot %n -> %o rows %n {load_slots = 0 : i64} : !host.buffer<4x4x64xf16> -> !host.buffer<4x64xf16>
+
+// -----
+
 // CHECK: npu.scores: s is !host.buffer<4x64xf32>, expected tokens x heads x context
 %q, %s, %i = "test.op"() : () -> (!host.buffer<4x64xf16>, !host.buffer<4x64xf32>, index)
 npu.scores %q, @keys[%i] at %i slot %i -> %s rows %i : !host.buffer<4x64xf16> -> !host.buffer<4x64xf32>

@@ -7,12 +7,12 @@
 // CHECK-NEXT:   npu.embed %tokens, @token_embd -> %x rows %rows {source = "embed"} : !host.buffer<4xi32> -> !host.buffer<4x64xf16>
 // CHECK-NEXT:   npu.position_embed %x, @position at %past -> %x rows %rows {offset = 2 : i64} : !host.buffer<4x64xf16> -> !host.buffer<4x64xf16>
 // CHECK-NEXT:   npu.linear %x, @attn_k[%layer] -> %k rows %rows : !host.buffer<4x64xf16> -> !host.buffer<4x32xf16>
-// CHECK-NEXT:   npu.linear %x, @head bias @head_bias -> %logits rows %rows : !host.buffer<4x64xf16> -> !host.buffer<4x96xf32>
+// CHECK-NEXT:   npu.linear %x, @head bias @head_bias -> %logits rows %rows {load_tiles = 2 : i64, load_slots = 3 : i64} : !host.buffer<4x64xf16> -> !host.buffer<4x96xf32>
 // CHECK-NEXT:   npu.rms_norm %x, @norm[%layer] -> %x rows %rows {eps = 1.000000e-05 : f32} : !host.buffer<4x64xf16> -> !host.buffer<4x64xf16>
 // CHECK-NEXT:   npu.layer_norm %x, @norm, @norm_bias -> %x rows %rows {eps = 1.000000e-05 : f32} : !host.buffer<4x64xf16> -> !host.buffer<4x64xf16>
 // CHECK-NEXT:   npu.rotary half %x, @rope at %past -> %x rows %rows {heads = 4 : i64, head_dim = 16 : i64} : !host.buffer<4x64xf16> -> !host.buffer<4x64xf16>
 // CHECK-NEXT:   npu.kv_append %k, %k, @keys, @values[%layer] at %past slot %slot rows %rows : !host.buffer<4x32xf16>, !host.buffer<4x32xf16>
-// CHECK-NEXT:   npu.scores %x, @keys[%layer] at %past slot %slot -> %s rows %rows : !host.buffer<4x64xf16> -> !host.buffer<4x4x64xf32>
+// CHECK-NEXT:   npu.scores %x, @keys[%layer] at %past slot %slot -> %s rows %rows {unit = #npu<unit vector>, load_tokens = 32 : i64, load_slots = 2 : i64} : !host.buffer<4x64xf16> -> !host.buffer<4x4x64xf32>
 // CHECK-NEXT:   npu.softmax %s at %past -> %p rows %rows {scale = 2.500000e-01 : f32} : !host.buffer<4x4x64xf32> -> !host.buffer<4x4x64xf16>
 // CHECK-NEXT:   npu.context %p, @values[%layer] at %past slot %slot -> %x rows %rows : !host.buffer<4x4x64xf16> -> !host.buffer<4x64xf16>
 // CHECK-NEXT:   npu.elementwise add %x, %x -> %x rows %rows : !host.buffer<4x64xf16>, !host.buffer<4x64xf16> -> !host.buffer<4x64xf16>
@@ -26,12 +26,12 @@ func.func @structured(%tokens: !host.buffer<4xi32>, %x: !host.buffer<4x64xf16>, 
   npu.embed %tokens, @token_embd -> %x rows %rows {source = "embed"} : !host.buffer<4xi32> -> !host.buffer<4x64xf16>
   npu.position_embed %x, @position at %past -> %x rows %rows {offset = 2 : i64} : !host.buffer<4x64xf16> -> !host.buffer<4x64xf16>
   npu.linear %x, @attn_k[%layer] -> %k rows %rows : !host.buffer<4x64xf16> -> !host.buffer<4x32xf16>
-  npu.linear %x, @head bias @head_bias -> %logits rows %rows : !host.buffer<4x64xf16> -> !host.buffer<4x96xf32>
+  npu.linear %x, @head bias @head_bias -> %logits rows %rows {load_tiles = 2 : i64, load_slots = 3 : i64} : !host.buffer<4x64xf16> -> !host.buffer<4x96xf32>
   npu.rms_norm %x, @norm[%layer] -> %x rows %rows {eps = 1.000000e-05 : f32} : !host.buffer<4x64xf16> -> !host.buffer<4x64xf16>
   npu.layer_norm %x, @norm, @norm_bias -> %x rows %rows {eps = 1.000000e-05 : f32} : !host.buffer<4x64xf16> -> !host.buffer<4x64xf16>
   npu.rotary half %x, @rope at %past -> %x rows %rows {heads = 4 : i64, head_dim = 16 : i64} : !host.buffer<4x64xf16> -> !host.buffer<4x64xf16>
   npu.kv_append %k, %k, @keys, @values[%layer] at %past slot %slot rows %rows : !host.buffer<4x32xf16>, !host.buffer<4x32xf16>
-  npu.scores %x, @keys[%layer] at %past slot %slot -> %s rows %rows : !host.buffer<4x64xf16> -> !host.buffer<4x4x64xf32>
+  npu.scores %x, @keys[%layer] at %past slot %slot -> %s rows %rows {unit = #npu<unit vector>, load_tokens = 32 : i64, load_slots = 2 : i64} : !host.buffer<4x64xf16> -> !host.buffer<4x4x64xf32>
   npu.softmax %s at %past -> %p rows %rows {scale = 2.500000e-01 : f32} : !host.buffer<4x4x64xf32> -> !host.buffer<4x4x64xf16>
   npu.context %p, @values[%layer] at %past slot %slot -> %x rows %rows : !host.buffer<4x4x64xf16> -> !host.buffer<4x64xf16>
   npu.elementwise add %x, %x -> %x rows %rows : !host.buffer<4x64xf16>, !host.buffer<4x64xf16> -> !host.buffer<4x64xf16>

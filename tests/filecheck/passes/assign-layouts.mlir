@@ -2,12 +2,12 @@
 
 // RUN: xdsl-opt %s -p assign-layouts | filecheck %s
 
-// Outputs are padded to whole tiles of both arrays where that costs little (@table), inputs of a PIM cut into chunks of the
+// Outputs are padded to whole tiles of both arrays where that saves time, inputs of a PIM cut into chunks of the
 // global buffer: @wo has 96 inputs, a chunk of 4 columns and one of 2.
 // CHECK:        host.memory @table_tiles : tensor<50x32xf16> layout #npu.tiles<tile_k = 16, tile_n = 16, padded_k = 32, padded_n = 64, group = 2> {source = "table"}
 // CHECK-NEXT:   host.memory @table_rows : tensor<50x32xf16> layout #npu.row_major<row_bytes = 64> {source = "table"}
 // CHECK-NEXT:   host.memory @gain_rows : tensor<2x32xf16> layout #npu.row_major<row_bytes = 64> {source = "gain"}
-// CHECK-NEXT:   host.memory @wq_tiles : tensor<2x40x32xf16> layout #npu.tiles<tile_k = 16, tile_n = 16, padded_k = 32, padded_n = 48, group = 1> {source = "wq"}
+// CHECK-NEXT:   host.memory @wq_tiles : tensor<2x40x32xf16> layout #npu.tiles<tile_k = 16, tile_n = 16, padded_k = 32, padded_n = 64, group = 2> {source = "wq"}
 // CHECK-NEXT:   host.memory @bq_rows : tensor<2x40xf16> layout #npu.row_major<row_bytes = 80> {source = "bq"}
 // CHECK-NEXT:   host.memory @rope_16_10000 : tensor<32x16xf32> layout #npu.rope_table<theta = 1.000000e+04>
 // CHECK-NEXT:   host.memory @wo_banks : tensor<2x24x96xf16> layout #pim.matrix<chunk = 64, columns_of_chunk = [4, 2], passes_per_row = [2, 4], rows_of_chunk = [2, 1], rows_per_layer = 3> {source = "wo"}

@@ -1,8 +1,9 @@
-// Attention on the NPU: tiles of keys and values are the weights of the arrays.
+// Attention on the NPU: tiles of keys and values are the weights of the arrays, or pass through the vector unit.
 
 // RUN: xdsl-opt %s -p npu-tile | filecheck %s
 
 // Two queries share a KV head; they stream through the same tile. Softmax covers whole tiles, so that what follows reads zeros.
+// Tiles of keys go to the arrays in turn; heads of the context do, and are drained together.
 // CHECK:        func.func @append(%k: !host.buffer<4x32xf16>, %past: index, %slot: index, %rows: index, %layer: index) attributes {device = "npu"} {
 // CHECK-NEXT:     %c1 = arith.constant 1 : index
 // CHECK-NEXT:     %c0 = arith.constant 0 : index
@@ -25,14 +26,15 @@
 // CHECK-NEXT:     %keys = host.address_of @keys
 // CHECK-NEXT:     scf.for %head = %c0 to %c2 step %c1 {
 // CHECK-NEXT:       %0 = arith.addi %past, %rows : index
-// CHECK-NEXT:       %tiles = arith.ceildivui %0, %c16 : index
-// CHECK-NEXT:       scf.for %tile = %c0 to %tiles step %c1 {
-// CHECK-NEXT:         npu.load(dram = %keys + 4096 * %layer + 2048 * %slot + 1024 * %head + 512 * %tile, dram_stride = 512, rows = 1, row_bytes = 512, local = %key_tile, local_stride = 512) {queue = "ld0"} : index, index, index, index, index, !host.buffer<16x16xf16>
-// CHECK-NEXT:         %array = arith.remui %tile, %c2 : index
+// CHECK-NEXT:       %loads = arith.ceildivui %0, %c16 : index
+// CHECK-NEXT:       scf.for %load = %c0 to %loads step %c1 {
+// CHECK-NEXT:         npu.load(dram = %keys + 4096 * %layer + 2048 * %slot + 1024 * %head + 512 * %load, dram_stride = 512, rows = 1, row_bytes = 512, local = %key_tile, local_stride = 512) {queue = "ld0"} : index, index, index, index, index, !host.buffer<16x16xf16>
 // CHECK-NEXT:         scf.for %part = %c0 to %c1 step %c1 {
+// CHECK-NEXT:           %1 = arith.addi %head, %load : index
+// CHECK-NEXT:           %array = arith.remui %1, %c2 : index
 // CHECK-NEXT:           npu.preload(array = %array, weights = %key_tile + 32 * %part, weights_stride = 32, k = 16, n = 16, transpose = 1) : index, !host.buffer<16x16xf16>, index
 // CHECK-NEXT:           scf.for %query = %c0 to %c2 step %c1 {
-// CHECK-NEXT:             npu.matmul(array = %array, a = %q + 64 * %head + 32 * %query + 32 * %part, a_stride = 128, m = %rows, k = 16, n = 16, acc = %s + 256 * %head + 128 * %query + 64 * %tile, acc_stride = 512, accumulate = %part) : index, !host.buffer<4x64xf16>, index, index, index, index, !host.buffer<4x4x32xf32>, index
+// CHECK-NEXT:             npu.matmul(array = %array, a = %q + 64 * %head + 32 * %query + 32 * %part, a_stride = 128, m = %rows, k = 16, n = 16, acc = %s + 256 * %head + 128 * %query + 64 * %load, acc_stride = 512, accumulate = %part) : index, !host.buffer<4x64xf16>, index, index, index, index, !host.buffer<4x4x32xf32>, index
 // CHECK-NEXT:           }
 // CHECK-NEXT:         }
 // CHECK-NEXT:       }
@@ -52,29 +54,102 @@
 // CHECK-NEXT:     npu.binary(op = mul, dst = %p, dst_stride = 64, dst_type = f16, a = %s, a_stride = 128, a_type = f32, b = %statistic, b_stride = 4, b_type = f32, broadcast = column, rows = 4 * %rows, cols = 16 * %1) : !host.buffer<4x4x32xf16>, !host.buffer<4x4x32xf32>, !host.buffer<4x4xf32>, index, index
 // CHECK-NEXT:     func.return
 // CHECK:        func.func @context(%p: !host.buffer<4x4x32xf16>, %o: !host.buffer<4x64xf16>, %past: index, %slot: index, %rows: index, %layer: index) attributes {device = "npu"} {
-// CHECK-NEXT:     %c16 = arith.constant 16 : index
-// CHECK-NEXT:     %c1 = arith.constant 1 : index
-// CHECK-NEXT:     %c0 = arith.constant 0 : index
 // CHECK-NEXT:     %c2 = arith.constant 2 : index
-// CHECK-NEXT:     %sums = host.buffer : !host.buffer<2x4x16xf32>
+// CHECK-NEXT:     %c16 = arith.constant 16 : index
+// CHECK-NEXT:     %c0 = arith.constant 0 : index
+// CHECK-NEXT:     %c1 = arith.constant 1 : index
+// CHECK-NEXT:     %sums = host.buffer : !host.buffer<4x64xf32>
 // CHECK-NEXT:     %value_tile = host.buffer : !host.buffer<16x16xf16>
 // CHECK-NEXT:     %values = host.address_of @values
-// CHECK-NEXT:     scf.for %head = %c0 to %c2 step %c1 {
+// CHECK-NEXT:     scf.for %heads = %c0 to %c1 step %c1 {
 // CHECK-NEXT:       %0 = arith.addi %past, %rows : index
-// CHECK-NEXT:       %tiles = arith.ceildivui %0, %c16 : index
-// CHECK-NEXT:       scf.for %tile = %c0 to %tiles step %c1 {
-// CHECK-NEXT:         npu.load(dram = %values + 4096 * %layer + 2048 * %slot + 1024 * %head + 512 * %tile, dram_stride = 512, rows = 1, row_bytes = 512, local = %value_tile, local_stride = 512) {queue = "ld0"} : index, index, index, index, index, !host.buffer<16x16xf16>
-// CHECK-NEXT:         scf.for %part = %c0 to %c1 step %c1 {
-// CHECK-NEXT:           %array = arith.remui %part, %c2 : index
-// CHECK-NEXT:           npu.preload(array = %array, weights = %value_tile + 32 * %part, weights_stride = 32, k = 16, n = 16, transpose = 0) : index, !host.buffer<16x16xf16>, index
-// CHECK-NEXT:           scf.for %query = %c0 to %c2 step %c1 {
-// CHECK-NEXT:             npu.matmul(array = %array, a = %p + 128 * %head + 64 * %query + 32 * %tile, a_stride = 256, m = %rows, k = 16, n = 16, acc = %sums + 256 * %query + 64 * %part, acc_stride = 64, accumulate = %tile) : index, !host.buffer<4x4x32xf16>, index, index, index, index, !host.buffer<2x4x16xf32>, index
+// CHECK-NEXT:       %loads = arith.ceildivui %0, %c16 : index
+// CHECK-NEXT:       scf.for %load = %c0 to %loads step %c1 {
+// CHECK-NEXT:         scf.for %head = %c0 to %c2 step %c1 {
+// CHECK-NEXT:           npu.load(dram = %values + 4096 * %layer + 2048 * %slot + 2048 * %heads + 1024 * %head + 512 * %load, dram_stride = 512, rows = 1, row_bytes = 512, local = %value_tile, local_stride = 512) {queue = "ld0"} : index, index, index, index, index, index, !host.buffer<16x16xf16>
+// CHECK-NEXT:           scf.for %part = %c0 to %c1 step %c1 {
+// CHECK-NEXT:             %1 = arith.muli %heads, %c2 : index
+// CHECK-NEXT:             %2 = arith.addi %1, %head : index
+// CHECK-NEXT:             %3 = arith.addi %2, %part : index
+// CHECK-NEXT:             %array = arith.remui %3, %c2 : index
+// CHECK-NEXT:             npu.preload(array = %array, weights = %value_tile + 32 * %part, weights_stride = 32, k = 16, n = 16, transpose = 0) : index, !host.buffer<16x16xf16>, index
+// CHECK-NEXT:             scf.for %query = %c0 to %c2 step %c1 {
+// CHECK-NEXT:               npu.matmul(array = %array, a = %p + 256 * %heads + 128 * %head + 64 * %query + 32 * %load, a_stride = 256, m = %rows, k = 16, n = 16, acc = %sums + 128 * %head + 64 * %query + 64 * %part, acc_stride = 256, accumulate = %load) : index, !host.buffer<4x4x32xf16>, index, index, index, index, index, !host.buffer<4x64xf32>, index
+// CHECK-NEXT:             }
 // CHECK-NEXT:           }
 // CHECK-NEXT:         }
 // CHECK-NEXT:       }
-// CHECK-NEXT:       scf.for %query_1 = %c0 to %c2 step %c1 {
-// CHECK-NEXT:         npu.unary(function = copy, dst = %o + 64 * %head + 32 * %query_1, dst_stride = 128, dst_type = f16, a = %sums + 256 * %query_1, a_stride = 64, a_type = f32, rows = %rows, cols = 16, scale = 1.0, bias = 0.0) : !host.buffer<4x64xf16>, index, index, !host.buffer<2x4x16xf32>, index
+// CHECK-NEXT:       npu.unary(function = copy, dst = %o + 128 * %heads, dst_stride = 128, dst_type = f16, a = %sums, a_stride = 256, a_type = f32, rows = %rows, cols = 64, scale = 1.0, bias = 0.0) : !host.buffer<4x64xf16>, index, !host.buffer<4x64xf32>, index
+// CHECK-NEXT:     }
+// CHECK-NEXT:     func.return
+
+// The vector unit multiplies all keys of a load at once.
+// CHECK:        func.func @scores_vector(%q: !host.buffer<4x64xf16>, %s: !host.buffer<4x4x32xf32>, %past: index, %slot: index, %rows: index, %layer: index) attributes {device = "npu"} {
+// CHECK-NEXT:     %c16 = arith.constant 16 : index
+// CHECK-NEXT:     %c32 = arith.constant 32 : index
+// CHECK-NEXT:     %c1 = arith.constant 1 : index
+// CHECK-NEXT:     %c0 = arith.constant 0 : index
+// CHECK-NEXT:     %c2 = arith.constant 2 : index
+// CHECK-NEXT:     %key_tile = host.buffer {planned_slots = 3 : i64} : !host.buffer<32x16xf16>
+// CHECK-NEXT:     %keys = host.address_of @keys
+// CHECK-NEXT:     scf.for %head = %c0 to %c2 step %c1 {
+// CHECK-NEXT:       %0 = arith.addi %past, %rows : index
+// CHECK-NEXT:       %loads = arith.ceildivui %0, %c32 : index
+// CHECK-NEXT:       scf.for %load = %c0 to %loads step %c1 {
+// CHECK-NEXT:         %1 = arith.addi %past, %rows : index
+// CHECK-NEXT:         %tiles = arith.ceildivui %1, %c16 : index
+// CHECK-NEXT:         %2 = arith.muli %tiles, %c16 : index
+// CHECK-NEXT:         %3 = arith.muli %load, %c32 : index
+// CHECK-NEXT:         %4 = arith.subi %2, %3 : index
+// CHECK-NEXT:         %tokens = arith.minui %4, %c32 : index
+// CHECK-NEXT:         npu.load(dram = %keys + 4096 * %layer + 2048 * %slot + 1024 * %head + 1024 * %load, dram_stride = 32, rows = %tokens, row_bytes = 32, local = %key_tile, local_stride = 32) {queue = "ld0"} : index, index, index, index, index, index, !host.buffer<32x16xf16>
+// CHECK-NEXT:         scf.for %part = %c0 to %c1 step %c1 {
+// CHECK-NEXT:           scf.for %query = %c0 to %c2 step %c1 {
+// CHECK-NEXT:             npu.gemv(weights = %key_tile + 32 * %part, weights_stride = 32, transpose = 1, a = %q + 64 * %head + 32 * %query + 32 * %part, a_stride = 128, m = %rows, k = 16, n = %tokens, acc = %s + 256 * %head + 128 * %query + 128 * %load, acc_stride = 512, accumulate = %part) : !host.buffer<32x16xf16>, index, !host.buffer<4x64xf16>, index, index, index, index, !host.buffer<4x4x32xf32>, index
+// CHECK-NEXT:           }
+// CHECK-NEXT:         }
 // CHECK-NEXT:       }
+// CHECK-NEXT:     }
+// CHECK-NEXT:     func.return
+
+// A load of several tiles brings no more than the sequence has; an array takes them one by one.
+// CHECK:        func.func @context_loads(%p: !host.buffer<4x4x32xf16>, %o: !host.buffer<4x64xf16>, %past: index, %slot: index, %rows: index, %layer: index) attributes {device = "npu"} {
+// CHECK-NEXT:     %c2 = arith.constant 2 : index
+// CHECK-NEXT:     %c16 = arith.constant 16 : index
+// CHECK-NEXT:     %c32 = arith.constant 32 : index
+// CHECK-NEXT:     %c0 = arith.constant 0 : index
+// CHECK-NEXT:     %c1 = arith.constant 1 : index
+// CHECK-NEXT:     %sums = host.buffer : !host.buffer<4x64xf32>
+// CHECK-NEXT:     %value_tile = host.buffer : !host.buffer<32x16xf16>
+// CHECK-NEXT:     %values = host.address_of @values
+// CHECK-NEXT:     scf.for %heads = %c0 to %c1 step %c1 {
+// CHECK-NEXT:       %0 = arith.addi %past, %rows : index
+// CHECK-NEXT:       %loads = arith.ceildivui %0, %c32 : index
+// CHECK-NEXT:       scf.for %load = %c0 to %loads step %c1 {
+// CHECK-NEXT:         %1 = arith.addi %past, %rows : index
+// CHECK-NEXT:         %tiles = arith.ceildivui %1, %c16 : index
+// CHECK-NEXT:         %2 = arith.muli %tiles, %c16 : index
+// CHECK-NEXT:         %3 = arith.muli %load, %c32 : index
+// CHECK-NEXT:         %4 = arith.subi %2, %3 : index
+// CHECK-NEXT:         %tokens = arith.minui %4, %c32 : index
+// CHECK-NEXT:         scf.for %head = %c0 to %c2 step %c1 {
+// CHECK-NEXT:           npu.load(dram = %values + 4096 * %layer + 2048 * %slot + 2048 * %heads + 1024 * %head + 1024 * %load, dram_stride = 32, rows = %tokens, row_bytes = 32, local = %value_tile, local_stride = 32) {queue = "ld0"} : index, index, index, index, index, index, index, !host.buffer<32x16xf16>
+// CHECK-NEXT:           %tiles_1 = arith.divui %tokens, %c16 : index
+// CHECK-NEXT:           scf.for %tile = %c0 to %tiles_1 step %c1 {
+// CHECK-NEXT:             scf.for %part = %c0 to %c1 step %c1 {
+// CHECK-NEXT:               %5 = arith.muli %heads, %c2 : index
+// CHECK-NEXT:               %6 = arith.addi %5, %head : index
+// CHECK-NEXT:               %7 = arith.addi %6, %part : index
+// CHECK-NEXT:               %array = arith.remui %7, %c2 : index
+// CHECK-NEXT:               npu.preload(array = %array, weights = %value_tile + 512 * %tile + 32 * %part, weights_stride = 32, k = 16, n = 16, transpose = 0) : index, !host.buffer<32x16xf16>, index, index
+// CHECK-NEXT:               scf.for %query = %c0 to %c2 step %c1 {
+// CHECK-NEXT:                 npu.matmul(array = %array, a = %p + 256 * %heads + 128 * %head + 64 * %query + 64 * %load + 32 * %tile, a_stride = 256, m = %rows, k = 16, n = 16, acc = %sums + 128 * %head + 64 * %query + 64 * %part, acc_stride = 256, accumulate = %load + %tile) : index, !host.buffer<4x4x32xf16>, index, index, index, index, index, index, !host.buffer<4x64xf32>, index
+// CHECK-NEXT:               }
+// CHECK-NEXT:             }
+// CHECK-NEXT:           }
+// CHECK-NEXT:         }
+// CHECK-NEXT:       }
+// CHECK-NEXT:       npu.unary(function = copy, dst = %o + 128 * %heads, dst_stride = 128, dst_type = f16, a = %sums, a_stride = 256, a_type = f32, rows = %rows, cols = 64, scale = 1.0, bias = 0.0) : !host.buffer<4x64xf16>, index, !host.buffer<4x64xf32>, index
 // CHECK-NEXT:     }
 // CHECK-NEXT:     func.return
 
@@ -95,6 +170,14 @@ builtin.module attributes {npu.core = #npu.core<name = "t", arrays = 2, array_ro
   }
   func.func @context(%p: !host.buffer<4x4x32xf16>, %o: !host.buffer<4x64xf16>, %past: index, %slot: index, %rows: index, %layer: index) attributes {device = "npu"} {
     npu.context %p, @values[%layer] at %past slot %slot -> %o rows %rows : !host.buffer<4x4x32xf16> -> !host.buffer<4x64xf16>
+    func.return
+  }
+  func.func @scores_vector(%q: !host.buffer<4x64xf16>, %s: !host.buffer<4x4x32xf32>, %past: index, %slot: index, %rows: index, %layer: index) attributes {device = "npu"} {
+    npu.scores %q, @keys[%layer] at %past slot %slot -> %s rows %rows {unit = #npu<unit vector>, load_tokens = 32 : i64, load_slots = 3 : i64} : !host.buffer<4x64xf16> -> !host.buffer<4x4x32xf32>
+    func.return
+  }
+  func.func @context_loads(%p: !host.buffer<4x4x32xf16>, %o: !host.buffer<4x64xf16>, %past: index, %slot: index, %rows: index, %layer: index) attributes {device = "npu"} {
+    npu.context %p, @values[%layer] at %past slot %slot -> %o rows %rows {load_tokens = 32 : i64} : !host.buffer<4x4x32xf16> -> !host.buffer<4x64xf16>
     func.return
   }
 }
