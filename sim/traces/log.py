@@ -13,7 +13,7 @@ COLUMNS = ("cycle", "command", "channel", *LEVELS[1:], "row", "column", "line")
 
 def log_table(rows: np.ndarray, tables: ControllerTables) -> np.ndarray:
     """`rows` of a TraceResult with one row for each channel, the target as indices, in order of cycle and channel."""
-    bits = np.arange(62)
+    bits = np.arange(64)
     row, channel = np.nonzero(rows[:, 2, None] >> bits & 1)
     indices = np.full((len(tables.geometry.indices), len(LEVELS) - 1), -1)
     for target, path in enumerate(tables.geometry.indices):

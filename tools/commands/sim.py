@@ -18,7 +18,7 @@ from ..errors import OK
 from .arguments import add_set
 
 HELP = "time a trace of another simulator"
-FORMATS = ("aim", "attacc", "loadstore", "neupims")
+FORMATS = ("aim", "attacc", "hbmpim", "loadstore", "neupims")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
