@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from .commands import compile, doctor, import_model, machines, run, sim
+from .commands import compile, doctor, import_model, machines, run, sim, trace
 from .errors import BROKEN_PIPE, FAILED, INTERNAL, INTERRUPTED, OK, USAGE, UsageError, user_message, write_reproducer
 
 COMMANDS = {
@@ -17,6 +17,7 @@ COMMANDS = {
     "compile": compile,
     "import": import_model,
     "sim": sim,
+    "trace": trace,
     "machines": machines,
     "doctor": doctor,
 }
@@ -27,6 +28,7 @@ _EPILOG = """examples:
   pimlir run gpt3-7b --timing-only --prompt-length 1023 --tokens 1 --no-prefill
   pimlir compile smollm2 --machine aim --dump-stages-to stages
   pimlir sim --trace attention.trace --machine attacc-bank --set refresh=off
+  pimlir trace gemv --outputs 4096 --inputs 1024 -o gemv.trace && pimlir sim --trace gemv.trace --machine hbm-pim
   pimlir machines neupims
 
 exit codes: 0 ok, 1 bad input or failed check, 2 usage, 70 internal error

@@ -132,10 +132,11 @@ def _unwanted(tables, number, options, timing, rows, words, ranks, wanted, now):
     banks = options[RANKS] * options[BANKS]
     for step in range(banks):
         bank = (words[NEXT_BANK] + step) % banks
-        if rows[bank] >= 0 and not wanted >> bank & 1 and not ranks[bank // options[BANKS], HELD]:
-            if _legal(tables, number, timing, words, PRE, bank, now):
-                words[NEXT_BANK] = bank
-                return bank
+        if rows[bank] < 0 or wanted >> bank & 1 or ranks[bank // options[BANKS], HELD]:
+            continue
+        if _legal(tables, number, timing, words, PRE, bank, now):
+            words[NEXT_BANK] = bank
+            return bank
     return -1
 
 
@@ -204,7 +205,7 @@ def run_rank_queues(tables, number, options, requests, timing, log):
         if command >= 0:
             request = requests[queues[owner, position]] if owner >= 0 else none
             _issue(tables, number, options, timing, rows, words, ranks, log, command, target, request, now)
-            if command == RD or command == WR:
+            if command in (RD, WR):
                 for later in range(position + 1, ranks[owner, SIZE]):
                     queues[owner, later - 1] = queues[owner, later]
                 ranks[owner, SIZE] -= 1

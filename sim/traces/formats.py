@@ -27,7 +27,8 @@ def parse_trace(
     text: str, format: str, machine: dict[str, Any], tables: ControllerTables, name: str = "trace"
 ) -> np.ndarray:
     """The instructions of a trace."""
-    return FORMATS[format](_source(text, format, machine, tables, name))
+    source = _source(text, format, machine, tables, name)
+    return FORMATS[format](source)
 
 
 def run_file(

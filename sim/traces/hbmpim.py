@@ -21,7 +21,7 @@ MODES = ("single", "all_bank", "pim")
 _REGISTERS = {"CRF": "crf", "SRF": "srf", "GRF_A": "grf_a", "GRF_B": "grf_b"}
 _WORDS = ("PARK", "MODE", *_REGISTERS, "RD", "WR", "LD", "ST")
 _ALL = -1  # channel of a transaction that goes to all
-MAX_ACCESSES = 1 << 32  # of one line
+MAX_ACCESSES = 1 << 25  # of one line: two gigabytes of requests
 
 CHANNEL = len(q.REQUEST)  # a column of the transactions besides those of a request
 
@@ -206,5 +206,7 @@ def _run(
     words = q.run_rank_queues(tables.words, number, values, requests, tables.group.copy(), log)
     if words[q.SERVED] < len(requests):
         line = requests[words[q.SERVED], q.LINE]
-        raise SimulationError(f"the controller cannot finish the trace: nothing can serve the requests from line {line} on")
+        raise SimulationError(
+            f"the controller cannot finish the trace: nothing can serve the requests from line {line} on"
+        )
     return words, log

@@ -4,9 +4,10 @@ A pseudo-channel has a unit for every two banks, 16 lanes and 8 + 8 registers of
 their share of the operands; what does not fill a tile is padded. Source: the command logs of PIMSimulator b464dde.
 """
 
-from collections.abc import Iterator
 from math import ceil
 from typing import Any
+
+from ..functional.errors import SimulationError
 
 REGISTERS = 8  # of GRF_A and of GRF_B
 LANES = 16
@@ -14,10 +15,8 @@ DATA_ROWS = 0x1000  # from this row on all-bank modes ignore data
 ZERO_ROW = 1000  # where gemv-tree keeps zeros, with which it clears the accumulators
 OPERAND_ROWS = 128  # operands of element-wise kernels begin at multiples of this
 
-KERNELS = ("gemv", "gemv-tree", "add", "mul", "relu")
 
-
-class KernelError(ValueError):
+class KernelError(SimulationError):
     """A kernel that the machine cannot hold, in one line."""
 
 
@@ -97,7 +96,9 @@ def host_stream(machine: dict[str, Any], read: int, written: int) -> list[str]:
     return [f"LD 0 {reads}", f"ST {unit * reads} {writes}"]
 
 
-def kernel(machine: dict[str, Any], name: str, outputs: int, inputs: int, batch: int = 1, host: bool = False) -> list[str]:
+def kernel(
+    machine: dict[str, Any], name: str, outputs: int, inputs: int, batch: int = 1, host: bool = False
+) -> list[str]:
     """A kernel by its name; for element-wise ones `outputs` is the number of elements and the rest has no meaning."""
     if name.startswith("gemv"):
         if host:
@@ -113,4 +114,6 @@ def _columns(machine: dict[str, Any]) -> int:
 
 def _check_rows(found: int, what: str) -> None:
     if found > DATA_ROWS:
-        raise KernelError(f"{what}: found {found} rows of a bank, expected at most {DATA_ROWS}: all-bank modes reach no more")
+        raise KernelError(
+            f"{what}: found {found} rows of a bank, expected at most {DATA_ROWS}: all-bank modes reach no more"
+        )
