@@ -179,10 +179,35 @@ def _pim(raw: dict[str, Any]) -> list[Mistake]:
         mistakes.append(
             (("pim", "commands"), "softmax needs softmax_buffer_bytes and softmax_elements_per_cycle above 0")
         )
+    mistakes += _all_bank(raw)
     mode = pim.get("mode_command")
     if isinstance(mode, str) and mode and mode not in commands:
         mistakes.append((("pim", "mode_command"), f"{mode!r} is not a [command] of the machine"))
     return mistakes
+
+
+def _all_bank(raw: dict[str, Any]) -> list[Mistake]:
+    memory, pim, controller = _table(raw, "memory"), _table(raw, "pim"), _table(raw, "controller")
+    if "all_bank" not in pim:
+        if controller.get("queues") == "ranks":
+            return [(("controller", "queues"), "found 'ranks', which needs [pim.all_bank]")]
+        return []
+    found = _table(pim, "all_bank")
+    banks = (_int(memory, "bank_groups") or 1) * (_int(memory, "banks_per_group") or 1)
+    columns = (_int(memory, "row_bytes") or 1) // (_int(memory, "column_bytes") or 1)
+    limits = [(("pim", "all_bank", key), found.get(key), _int(memory, "rows")) for key in found if key.endswith("_row")]
+    limits.append((("pim", "all_bank", "switch_column"), found.get("switch_column"), columns))
+    registers = _table(found, "register_columns")
+    limits += [(("pim", "all_bank", "register_columns", key), value, columns) for key, value in registers.items()]
+    entered = found.get("enter_banks")
+    for bank in entered if isinstance(entered, list) else ():
+        limits.append((("pim", "all_bank", "enter_banks"), bank, banks))
+    limits.append((("pim", "all_bank", "lead_banks"), found.get("lead_banks"), banks + 1))
+    return [
+        (location, f"found {value}, expected 0 to {limit - 1}")
+        for location, value, limit in limits
+        if isinstance(value, int) and limit and value >= limit
+    ]
 
 
 def _controller(raw: dict[str, Any]) -> list[Mistake]:

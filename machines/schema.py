@@ -159,6 +159,25 @@ class Instruction(Section):
     fill_cycles: Count = 0
 
 
+class AllBank(Section):
+    """All-bank modes of a rank and its memory-mapped registers, as in Samsung's HBM2-PIM.
+
+    Activates of `enter_row` in all `enter_banks` switch to the all-bank mode, in which `lead_banks` banks are addressed
+    and every row command and access works on all banks of the same parity; precharges of `leave_row` in the lead banks
+    switch back. Both rows are written at `switch_column`. `register_row` holds the registers: each of `register_columns` is
+    the first column of one. `park_row` is a row that is read in every bank to close the rows of others.
+    """
+
+    enter_row: Count
+    enter_banks: list[Count] = Field(min_length=1)
+    leave_row: Count
+    lead_banks: Positive
+    switch_column: Count
+    park_row: Count
+    register_row: Count
+    register_columns: dict[Literal["control", "srf", "crf", "grf_a", "grf_b"], Count]
+
+
 class Pim(Section):
     """The compute side of the memory. `commands` lists the instructions of the PIM set that the machine has.
 
@@ -173,6 +192,7 @@ class Pim(Section):
     softmax_elements_per_cycle: Count = 0
     softmax_latency_cycles: Count = 0
     mode_command: str = ""
+    all_bank: AllBank | None = None
     instruction: dict[str, Instruction] = {}
 
 
@@ -201,11 +221,13 @@ class Controller(Section):
     in `unchecked_data` are kept apart from others by rules only, not by what the data bus carries.
 
     `queues` = banks is a controller in the manner of DRAMsim3 instead: a queue for every bank, served in turn, beside one
-    for PIM commands, which must finish before the next refresh; most other keys have no meaning for it.
+    for PIM commands, which must finish before the next refresh; most other keys have no meaning for it. `queues` = ranks
+    is one in the manner of DRAMSim2: a queue of `queue_entries` for every rank, in order of arrival, barriers in it, and
+    the modes of `[pim.all_bank]`.
     """
 
-    trace_format: Literal["aim", "attacc", "loadstore", "neupims"] = "loadstore"
-    queues: Literal["channel", "banks"] = "channel"
+    trace_format: Literal["aim", "attacc", "hbmpim", "loadstore", "neupims"] = "loadstore"
+    queues: Literal["channel", "banks", "ranks"] = "channel"
     waits_for_all: bool = False
     instructions_per_cycle: Count = 1
     strict_order: bool = True

@@ -6,7 +6,7 @@ from ..command_log import CommandLog
 from ..timing.constraints import LEVELS
 from ..timing.controller_tables import ControllerTables
 
-_CHANNELS = 62  # a set of channels is a 64-bit word
+_CHANNELS = 64  # a set of channels is a 64-bit word
 
 
 def trace_log(rows: np.ndarray, tables: ControllerTables, machine: str = "") -> CommandLog:

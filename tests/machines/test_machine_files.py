@@ -78,6 +78,7 @@ def test_a_file_with_four_mistakes_reports_four(machine_file):
         ('[memory]\nburst_cycles = "nXY"\n', 4, "'nXY' is not a name of [timing]"),
         ('[memory]\nchannels = "four"\n', 4, "found 'four': input should be a valid integer"),
         ("[energy.command]\nrefresh = { pj = 1.0 }\n", 4, "'refresh' is not a [command] of the machine"),
+        ('[controller]\nqueues = "ranks"\n', 4, "found 'ranks', which needs [pim.all_bank]"),
         ("[npu\n", 3, "not TOML"),
     ],
 )
@@ -135,3 +136,19 @@ def test_a_changed_timing_number_reaches_every_rule_that_names_it(machine_file):
     path = machine_file("[timing]\nnRP = 99\n")
     rules = load_machine(path).constraint
     assert {rule.cycles for rule in rules if rule.preceding == ["pre"] and rule.following == ["act"]} == {99}
+
+
+def test_all_bank_modes_stay_inside_of_the_bank(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'name = "mine"\nextends = "hbm-pim"\n[pim.all_bank]\nleave_row = 16384\nlead_banks = 17\nenter_banks = [0, 16]\n'
+        "register_columns = { crf = 32 }\n"
+    )
+    with pytest.raises(MachineFileError) as error:
+        load_machine(path)
+    assert sorted(str(error.value).splitlines()) == [
+        f"{path}:4: pim.all_bank.leave_row: found 16384, expected 0 to 16383",
+        f"{path}:5: pim.all_bank.lead_banks: found 17, expected 0 to 16",
+        f"{path}:6: pim.all_bank.enter_banks: found 16, expected 0 to 15",
+        f"{path}:7: pim.all_bank.register_columns.crf: found 32, expected 0 to 31",
+    ]

@@ -95,11 +95,34 @@ def test_loads_and_stores_run_on_any_machine(trace, machine):
         ("FLY 0\n", "neupims", "1: unknown request 'FLY', expected one of START"),
         ("LD 0x400\n", "neupims", "1: LD: found an address of channel 1, expected channel 0"),
         ("GWRITE 32 0\n", "neupims", "1: bank: found 32, expected 0 to 31"),
+        ("PARK\nFLY 0\n", "hbmpim", "2: unknown request 'FLY', expected one of PARK, MODE, CRF"),
+        ("RD 0 0\n", "hbmpim", "1: RD: found 2 operands, expected 3 to 4: bank row column [n]"),
+        ("RD 16 0 0\n", "hbmpim", "1: bank in mode single: found 16, expected 0 to 15"),
+        ("MODE all_bank\nRD 2 0 0\n", "hbmpim", "2: bank in mode all_bank: found 2, expected 0 to 1"),
+        ("RD 0 0 32\n", "hbmpim", "1: column: found 32, expected 0 to 31"),
+        ("RD 0 16383 0 64\n", "hbmpim", "1: n: found 64, expected 0 to 32"),
+        ("RD 0 0 0 0\n", "hbmpim", "1: n: found 0, expected at least 1"),
+        ("WR 0 0x17fe 0 64\n", "hbmpim", "1: row: found 6143, the machine's enter_row; expected MODE or CRF"),
+        ("MODE pim\n", "hbmpim", "1: MODE: found pim in mode single, expected all_bank"),
+        ("MODE fast\n", "hbmpim", "1: MODE: found fast in mode single, expected all_bank"),
+        (
+            "MODE all_bank\nMODE all_bank\n",
+            "hbmpim",
+            "2: MODE: found all_bank in mode all_bank, expected single or pim",
+        ),
+        ("CRF 1\n", "hbmpim", "1: CRF: found mode single, expected all_bank or pim"),
+        ("MODE all_bank\nCRF 5\n", "hbmpim", "2: n: found 5, expected 0 to 4"),
+        ("MODE all_bank\nGRF_A 17\n", "hbmpim", "2: n: found 17, expected 0 to 16"),
+        ("MODE all_bank\nLD 0\n", "hbmpim", "2: LD: found mode all_bank, expected single"),
+        ("MODE all_bank\nPARK\n", "hbmpim", "2: PARK: found mode all_bank, expected single"),
+        ("ST 0x800000000\n", "hbmpim", "1: address: found 0x800000000, expected 0 to 34,359,738,367"),
+        ("LD 0x7ffffffe0 2\n", "hbmpim", "1: n: found 2, expected 0 to 1"),
+        ("# nothing\n", "hbmpim", "1: the trace has no requests"),
     ],
 )
 def test_a_bad_trace_is_one_line_with_its_place(pimlir, trace, text, format, message):
     path = trace(text)
-    machine = {"aim": "aim-head", "neupims": "neupims-dual"}.get(format, "attacc-bank")
+    machine = {"aim": "aim-head", "hbmpim": "hbm-pim", "neupims": "neupims-dual"}.get(format, "attacc-bank")
     outcome = pimlir("sim", "--trace", path, "--format", format, "--machine", machine)
     assert (outcome.code, outcome.out, len(outcome.error.splitlines())) == (1, "", 1)
     assert outcome.error.startswith(f"pimlir: error: {path}:{message}")
@@ -119,6 +142,8 @@ def test_a_bad_trace_is_one_line_with_its_place(pimlir, trace, text, format, mes
         (("--machine", "neupims", "--format", "attacc"), 1, "a.trace:2: unknown request 'AiM'"),
         (("--machine", "aim", "--format", "neupims"), 1, "format neupims does not fit the controller of aim"),
         (("--machine", "neupims-dual", "--format", "loadstore"), 1, "format loadstore does not fit the controller"),
+        (("--machine", "hbm-pim", "--format", "aim"), 1, "format aim does not fit the controller of hbm-pim"),
+        (("--machine", "aim", "--format", "hbmpim"), 1, "format hbmpim does not fit the controller of aim"),
         (("--machine", "aim", "--log", "/nowhere/log.csv"), 1, "/nowhere/log.csv"),
     ],
 )

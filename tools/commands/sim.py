@@ -1,8 +1,9 @@
 """Time a trace of another PIM or DRAM simulator on the memory controller of a machine.
 
 aim: instructions of the AiM simulator. attacc: requests of AttAcc's Ramulator. loadstore: `LD address`, `ST address`.
-neupims: PIM and ordinary transactions of NeuPIMs' memory simulator. Machines aim-head, aim-pinned, attacc-bank (-bg, -buffer),
-neupims-dual and neupims-single count exactly the cycles of those simulators, with all their defects.
+neupims: PIM and ordinary transactions of NeuPIMs' memory simulator. hbmpim: transactions of Samsung's PIMSimulator. Machines
+aim-head, aim-pinned, attacc-bank (-bg, -buffer), neupims-dual, neupims-single and hbm-pim count the cycles of those
+simulators, with all their defects.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ..errors import OK
 from .arguments import add_set
 
 HELP = "time a trace of another simulator"
-FORMATS = ("aim", "attacc", "loadstore", "neupims")
+FORMATS = ("aim", "attacc", "hbmpim", "loadstore", "neupims")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,20 @@ from typing import Any
 from pydantic import BaseModel
 
 from ...machines import known_machines, load_machine
-from ...machines.schema import Command, Constraint, Energy, Instruction, Link, Machine, Memory, Npu, Pim, PimStacks, Xpu
+from ...machines.schema import (
+    AllBank,
+    Command,
+    Constraint,
+    Energy,
+    Instruction,
+    Link,
+    Machine,
+    Memory,
+    Npu,
+    Pim,
+    PimStacks,
+    Xpu,
+)
 from .text import markdown, table, text_of, type_text
 
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -16,6 +29,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "[[constraint]]": Constraint,
     "[pim]": Pim,
     "[pim.instruction.NAME]": Instruction,
+    "[pim.all_bank]": AllBank,
     "[energy]": Energy,
     "[link]": Link,
     "[xpu], [cpu]": Xpu,
