@@ -46,11 +46,11 @@ def main() -> None:
         machine = load_machine(machine_name).to_dict()
         tables, channels = build_controller(machine), machine["memory"]["channels"]
         trace = parse_trace(text(), format, machine, tables)
-        run_trace(tables, trace[:0], channels)  # compiled before the clock starts
+        run_trace(tables, trace)  # compiled before the clock starts
         seconds = float("inf")
         for _ in range(3):
             start = time.process_time()
-            result = run_trace(tables, trace, channels)
+            result = run_trace(tables, trace)
             seconds = min(seconds, time.process_time() - start)
         commands = sum(result.commands.values())
         channel_cycles = result.cycles * channels / seconds

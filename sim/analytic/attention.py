@@ -62,7 +62,7 @@ class StackAttention:
         if key not in self._cycles:
             channels = self._machine["memory"]["channels"]
             requests = stream(self._maker(head_dim, element_bytes), heads, key[1], channels, self._fenced)
-            self._cycles[key] = run_trace(self._tables, requests, channels).cycles
+            self._cycles[key] = run_trace(self._tables, requests).cycles
         return self._cycles[key]
 
 

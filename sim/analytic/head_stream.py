@@ -13,7 +13,7 @@ import numpy as np
 
 from ..functional.errors import SimulationError
 from ..timing import controller_tables as c
-from ..timing.front_end import (
+from ..timing.controller_tables import (
     I_CHANNELS,
     I_COLUMN,
     I_COMMAND,

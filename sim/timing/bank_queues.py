@@ -230,5 +230,5 @@ def issue(tables, number, options, timing, rows, hits, words, log, command, targ
     logged = words[ROWS_LOGGED]
     words[ROWS_LOGGED] += 1
     if logged < log.shape[0]:
-        log[logged, 0], log[logged, 1], log[logged, 2], log[logged, 3] = now, number[command], 1, target
+        log[logged, 0], log[logged, 1], log[logged, 2], log[logged, 3] = now, number[command], 0, target
         log[logged, 4], log[logged, 5], log[logged, 6] = request[ROW], request[COLUMN], request[LINE]

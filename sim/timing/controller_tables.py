@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .constraints import (
+    AT_ENTRY,
     AT_READY,
     AT_RING,
     COMMANDS,
     CORE_FACTS,
+    ENTRY_FIELDS,
     LEVELS,
     TARGETS,
     Geometry,
@@ -24,6 +26,7 @@ from .constraints import (
 
 FOREVER = np.int64(1 << 60)
 BEHIND_ENTRIES = 1024  # answers that may wait behind a mark, more than all queues hold
+MASK_BITS = 62  # channels in a word of a channel set
 
 (ACTIVE, PRIORITY, PIM, READS, WRITES, QUEUES) = numbers(0, 6)
 """Queues of a channel: requests whose row was opened for them, refreshes, PIM requests, ordinary reads and writes."""
@@ -32,10 +35,16 @@ BEHIND_ENTRIES = 1024  # answers that may wait behind a mark, more than all queu
 (WIDTH, STRICT, EXCLUSIVE, FORWARD, WRITE_HIGH, WRITE_LOW, SLOTS, IN_ORDER, PROTECT) = numbers(
     CORE_FACTS + 7, CORE_FACTS + 16
 )
-(MIXED_ROWS, OVERTAKE, MODE_COMMAND, ENTRIES, BANKS) = numbers(CORE_FACTS + 16, CORE_FACTS + 21)
-(AT_COMMAND, AT_GROUP_OF, AT_GROUP) = numbers(CORE_FACTS + 21, CORE_FACTS + 24)  # in tables
-(AT_ORDER, AT_REQUEST, AT_BEHIND, AT_BANK_ROW, AT_ROW) = numbers(CORE_FACTS + 24, CORE_FACTS + 29)  # in a group's words
-FACTS = CORE_FACTS + 29
+(MIXED_ROWS, OVERTAKE, MODE_COMMAND, ENTRIES, BANKS, CHANNELS, MASK_WORDS, BULK) = numbers(
+    CORE_FACTS + 16, CORE_FACTS + 24
+)
+(AT_COMMAND, AT_GROUP_OF, AT_GROUP, AT_PERIOD) = numbers(CORE_FACTS + 24, CORE_FACTS + 28)  # in tables
+(AT_ORDER, AT_REQUEST, AT_BEHIND, AT_BANK_ROW, AT_ROW) = numbers(CORE_FACTS + 28, CORE_FACTS + 33)  # in a group's words
+(AT_COUNTS, AT_NEXT, AT_LEFT, AT_MASK, AT_GROUPS) = numbers(CORE_FACTS + 33, CORE_FACTS + 38)  # in state
+FACTS = CORE_FACTS + 38
+"""BULK: whether a run of equal requests may be one step, which only tests switch off. CHANNELS: of the machine;
+MASK_WORDS: in a set of them. Of every group the next event, requests of the instruction at the front that were refused
+and the set of its channels stand side by side at the beginning of the state; GROUPS counts row groups."""
 
 FORWARDING = ("off", "same_address", "any")
 MIXED_ROWS_CHOICES = ("first", "close", "close_all")
@@ -47,21 +56,50 @@ MIXED_ROWS_CHOICES = ("first", "close", "close_all")
 (MEMBERS, CONTAINED, OVERLAPPING, GROUP_FIELDS) = numbers(0, 4)
 """Fields of a row group, a set of banks that some command works on: its banks, and groups inside and across it."""
 
-(CHANNEL_MASK, CHANNEL_COUNT, NEXT, REGISTER_MODE, WRITE_MODE, SERVED, WRITTEN, MARK_FROM, BEHIND) = numbers(0, 9)
-(DUE, LEFT, DROPPED, LAST, QUEUE) = numbers(9, 14)
-GROUP_WORDS = 14 + 2 * int(QUEUES)
-"""First words of a group of channels: which they are, how many, their next event; whether in register mode, whether
-draining writes; when the last answer is served and the last write done; from when a waiting mark may be served (-1: none)
-and how many answers wait behind it; next refresh; requests of the instruction at the front that were refused; whether a
-fence was dropped; cycle of the last change; head and size of each queue."""
+(PC, FINAL, TAKEN, WAITS, REFUSED, WAKE, NOW, RESUME, QUEUE_AT_FRONT, ONLY) = numbers(0, 10)
+(CYCLES, OUTSTANDING, FINISH, CHANGED, FULL, CHANNEL_GROUPS, LOG_SIZE, LOG_COMMANDS, PROGRESS) = numbers(10, 19)
+SHARED_WORDS = 19
+"""First words of the state. The front end: next instruction, whether the trace ends with it, instructions taken in this
+cycle, whether it waits for answers, whether a part of an instruction was refused, when it goes on; the cycle in which it
+ran out of instructions, if RESUME; queue of the instruction and the one group that it is for, or -1.
 
-(COMMAND, TARGET, ROW, COLUMN, LINE, FLAGS, ARRIVAL, REQUEST_FIELDS) = numbers(0, 8)
+The run: cycles that it took, answers that the front end waits for and the cycle of the last one, whether a queue gave up
+a request, whether one overflowed, groups of channels, rows in the log and the commands that they stand for, and when a request was last
+done that is no refresh."""
 
-IS_PIM, IS_READ, NOTIFIES, IS_MARK, IS_FENCE = (1 << bit for bit in range(5))
+(CHANNEL_COUNT, REGISTER_MODE, WRITE_MODE, SERVED, WRITTEN, MARK_FROM, BEHIND, DUE, DROPPED, LAST) = numbers(0, 10)
+(JOINED, BLOCKED, RUN, PERIOD, RUN_START, REFILLS, SOON) = numbers(10, 17)
+QUEUE = SOON + QUEUES
+(HEAD, RUNS, SIZE, QUEUE_FIELDS) = numbers(0, 4)
+GROUP_WORDS = QUEUE + QUEUES * QUEUE_FIELDS
+"""First words of a group of channels: how many; whether in register mode, whether draining writes; when the last answer is
+served and the last write done; from when a waiting mark may be served (-1: none) and how many answers wait behind it; next
+refresh; whether a fence was dropped; cycle of the last change; whether the instruction at the front has a run in the PIM
+queue; whether a choice passed over requests that were ready.
+
+Of a run that is one step: its commands, their distance, the first cycle, whether refused requests take the free places. For
+every queue the cycle before which none of its requests is ready; its first run, runs and requests."""
+
+(COMMAND, TARGET, ROW, COLUMN, LINE, FLAGS, ARRIVAL, COUNT, COLUMN_STEP, LINE_STEP) = numbers(0, 10)
+(ROW_GROUP, ROW_SEEN, NEXT, NODE, READY, REQUEST_FIELDS) = numbers(10, 16)
+"""Fields of a run of COUNT requests, which differ only in column and line. What they need next stays known until the row
+of their ROW_GROUP is not ROW_SEEN any more: the command NEXT to the target NODE, not before READY."""
+
+IS_PIM, IS_READ, NOTIFIES, IS_MARK, IS_FENCE = (np.int64(1 << bit) for bit in range(5))
 """Flags of a request: not ordinary traffic; is answered; holds up the front end until answered; is consumed by the
 controller (SYNC, EOC); orders the PIM queue (barrier)."""
 
-LOG_FIELDS = ("cycle", "command", "channels", "target", "row", "column", "line")
+INSTRUCTION_FIELDS = (
+    *("command", "target", "row", "count", "column", "line", "flags", "queue", "column_step", "line_step", "channels"),
+)
+(I_COMMAND, I_TARGET, I_ROW, I_COUNT, I_COLUMN, I_LINE, I_FLAGS, I_QUEUE, I_COLUMN_STEP, I_LINE_STEP, I_CHANNELS) = (
+    numbers(0, len(INSTRUCTION_FIELDS))
+)
+"""Columns of a trace, of which `channels` is one or more words: bit i of word w is channel MASK_BITS*w + i."""
+
+RUN_FIELDS = ("cycle", "command", "target", "row", "column", "line", "count", "period", "column_step", "line_step")
+RUN_CHANNELS = np.int64(len(RUN_FIELDS))
+"""Columns of the log that the kernel writes, before the words of the channel set."""
 
 
 class ControllerTables(NamedTuple):
@@ -83,6 +121,7 @@ def build_controller(machine: dict[str, Any]) -> ControllerTables:
     interval, scope = memory["refresh_interval_cycles"], LEVELS.index(memory["refresh_scope"])
     nodes = int(np.prod(tree.extents[: scope + 1]))
     capacity = max(controller["queue_entries"], 4 * nodes)
+    channels, mask_words = memory["channels"], -(-memory["channels"] // MASK_BITS)
 
     words: list[int] = [0] * FACTS
 
@@ -100,11 +139,10 @@ def build_controller(machine: dict[str, Any]) -> ControllerTables:
     for key, percent in ((WRITE_HIGH, "write_high_percent"), (WRITE_LOW, "write_low_percent")):
         words[key] = controller[percent]
     words[SLOTS], words[IN_ORDER] = controller["slots"], controller["pim_order"] == "in_order"
-    words[PROTECT], words[MIXED_ROWS] = (
-        controller["protect_row_hits"],
-        MIXED_ROWS_CHOICES.index(controller["mixed_rows"]),
-    )
+    words[PROTECT] = controller["protect_row_hits"]
+    words[MIXED_ROWS] = MIXED_ROWS_CHOICES.index(controller["mixed_rows"])
     words[OVERTAKE] = controller["marks_overtake"]
+    words[CHANNELS], words[MASK_WORDS], words[BULK] = channels, mask_words, 1
 
     fields: list[int] = []
     for name, command in machine["command"].items():
@@ -116,25 +154,79 @@ def build_controller(machine: dict[str, Any]) -> ControllerTables:
     words[AT_COMMAND] = add(fields)
     _groups(words, add, machine, tree)
     rings = build_entries(words, machine, tree)
+    words[AT_PERIOD] = add(_periods(words, machine))
 
+    slots = int(QUEUES) * capacity
+    requests = int(GROUP_WORDS) + slots  # behind the order
     places = {
-        AT_ORDER: list(range(capacity)) * int(QUEUES),
-        AT_REQUEST: [0] * (QUEUES * capacity * REQUEST_FIELDS),
+        AT_ORDER: [requests + slot * int(REQUEST_FIELDS) for slot in range(slots)],
+        AT_REQUEST: [0] * (slots * int(REQUEST_FIELDS)),
         AT_BEHIND: [0] * BEHIND_ENTRIES,
         AT_BANK_ROW: [-1] * tree.banks,
-        AT_ROW: [-1] * words[GROUPS],
+        AT_ROW: [-1] * (words[GROUPS] + 1),  # the last one for commands that need no row
         AT_READY: [0] * (len(tree.paths) * len(names)),
         AT_RING: rings,
     }
-    group = [0] * GROUP_WORDS
-    group[NEXT], group[MARK_FROM] = 1, -1
-    group[DUE] = interval if interval else int(FOREVER)
+    group = [0] * int(GROUP_WORDS)
+    group[MARK_FROM], group[DUE] = -1, interval if interval else int(FOREVER)
     for region, values in places.items():
         words[region] = len(group)
         group += values
     words[WORDS] = len(group)
+    size = SHARED_WORDS
+    for region, length in (
+        (AT_COUNTS, len(names)),
+        (AT_NEXT, channels),
+        (AT_LEFT, channels),
+        (AT_MASK, channels * mask_words),
+        (AT_GROUPS, 0),
+    ):
+        words[region] = size
+        size += length
     labels = tuple(command["label"] or name.upper() for name, command in machine["command"].items())
     return ControllerTables(np.array(words, np.int64), np.array(group, np.int64), tree, names, labels)
+
+
+def channel_masks(sets: np.ndarray) -> np.ndarray:
+    """Sets of channels [set, channel] as the words of masks [set, word]."""
+    count, channels = sets.shape
+    words = -(-channels // MASK_BITS)
+    bits = np.zeros((count, words * MASK_BITS), bool)
+    bits[:, :channels] = sets
+    return bits.reshape(count, words, MASK_BITS) @ (1 << np.arange(MASK_BITS, dtype=np.int64))
+
+
+def initial_state(tables: ControllerTables) -> np.ndarray:
+    """The state before the first cycle: all channels are one group."""
+    words, channels = tables.words, int(tables.words[CHANNELS])
+    state = np.zeros(words[AT_GROUPS] + channels * words[WORDS], np.int64)
+    state[WAKE], state[CHANNEL_GROUPS] = 1, 1
+    state[words[AT_NEXT]] = 1
+    masks = state[words[AT_MASK] : words[AT_GROUPS]].reshape(channels, -1)
+    masks[0] = channel_masks(np.ones((1, channels), bool))[0]
+    group = state[words[AT_GROUPS] :][: words[WORDS]]
+    group[:] = tables.group
+    group[CHANNEL_COUNT] = channels
+    return state
+
+
+def _periods(words: list[int], machine: dict[str, Any]) -> list[int]:
+    """For every command and target the distance of equal commands that nothing else disturbs; 0 if it varies.
+
+    A command waits for the slots that it checks. Those that it raises itself are as far ahead after each command; the
+    others were in the past when the first command went. Rings of counting rules would make the distance vary, and
+    commands that open or close rows are never followed by equal ones.
+    """
+    periods: list[int] = []
+    for description in machine["command"].values():
+        moves_rows = description["action"] not in ("column", "none")
+        for _ in range(words[TARGETS]):
+            entry = words[AT_ENTRY] + len(periods) * int(ENTRY_FIELDS)
+            checks, effects, limits, _, end = words[entry : entry + int(ENTRY_FIELDS) + 1]
+            checked = set(words[checks:effects])
+            own = [words[at + 1] for at in range(effects, limits, 3) if words[at] in checked]
+            periods.append(0 if moves_rows or end > limits else max(own, default=1))
+    return periods
 
 
 def _groups(words: list[int], add: Any, machine: dict[str, Any], tree: Geometry) -> None:

@@ -57,7 +57,7 @@ def parse(source: Source) -> np.ndarray:
         if words[0] == "AiM":
             rows.append(_aim(source, words, function))
             if words[1].removeprefix("ISR_") == "EOC":
-                return instruction_array(rows)
+                return instruction_array(rows, source.memory["channels"])
         elif words[0] in _MEMORY:
             row, function = _register(source, words, function)
             rows.append(row)

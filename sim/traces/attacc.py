@@ -50,7 +50,7 @@ def parse(source: Source, requests: dict[str, tuple[str, int, int]] = REQUESTS) 
     if not count:
         raise source.error("the trace has no requests")
     rows.append(_instruction(key, mask, line))
-    return instruction_array(rows)
+    return instruction_array(rows, source.memory["channels"])
 
 
 def parse_load_store(source: Source) -> np.ndarray:

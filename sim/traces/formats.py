@@ -48,7 +48,7 @@ def run_file(
         parse = hbmpim.parse_load_store if format == "loadstore" else hbmpim.parse
         return hbmpim.run(machine, tables, parse(source, machine["pim"]["all_bank"]), log), {}
     trace = parse_trace(text, format, machine, tables, str(path))
-    return run_trace(tables, trace, machine["memory"]["channels"], log), {}
+    return run_trace(tables, trace, log), {}
 
 
 def _source(text: str, format: str, machine: dict[str, Any], tables: ControllerTables, name: str) -> Source:

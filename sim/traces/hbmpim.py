@@ -162,8 +162,8 @@ def run(machine: dict[str, Any], tables: ControllerTables, trace: np.ndarray, lo
             words, rows = _run(machine, tables, requests, int(words[q.ROWS_LOGGED]))
         done = max(done, int(words[q.DONE]))
         counts += len(channels) * words[q.WORDS :]
-        rows[:, 2] = np.bitwise_or.reduce(np.left_shift(1, np.array(channels, np.int64)))
-        logs.append(rows)
+        for rows[:, 2] in channels:
+            logs.append(rows.copy())
     labels = dict(zip(tables.commands, tables.labels, strict=True))
     commands = {labels[name]: int(count) for name, count in zip(q.COMMANDS, counts, strict=True) if count}
     return TraceResult(done + 1, commands, np.concatenate(logs))

@@ -1,40 +1,105 @@
 """Run a trace on the memory controller of a machine: cycles, commands and, if wanted, the log of all commands."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..functional.errors import SimulationError
 from ..timing import controller_tables as c
-from ..timing.controller import COUNTS, CYCLES, GROUPS, LOG_SIZE
-from ..timing.front_end import DONE, simulate
+from ..timing.front_end import DONE, EVENT_ROWS, LOG_FULL, LOG_ROWS, simulate
+
+LOG_FIELDS = ("cycle", "command", "channel", "target", "row", "column", "line")
+Sink = Callable[[np.ndarray], None]
+"""Takes the next commands of a log, [command, LOG_FIELDS], in order of cycle and channel."""
 
 
 @dataclass(frozen=True)
 class TraceResult:
-    """What a run took. `log` has one row a command and group of channels, with the fields of LOG_FIELDS."""
+    """What a run took. `log` has one row a command and channel with LOG_FIELDS, or none if it was not wanted."""
 
     cycles: int
     commands: dict[str, int]
     log: np.ndarray
 
 
-def run_trace(tables: c.ControllerTables, trace: np.ndarray, channels: int, log: bool = False) -> TraceResult:
-    """Run instructions to the end of the trace; a log costs a second run."""
-    shared, rows = _run(tables, trace, channels, 0)
-    if log:
-        shared, rows = _run(tables, trace, channels, int(shared[LOG_SIZE]))
-    counts = zip(tables.labels, shared[COUNTS:].tolist(), strict=True)
-    return TraceResult(int(shared[CYCLES]), {label: count for label, count in counts if count}, rows)
+def run_trace(tables: c.ControllerTables, trace: np.ndarray, log: bool = False) -> TraceResult:
+    """Run the instructions of a whole trace."""
+    rows = [np.zeros((0, len(LOG_FIELDS)), np.int64)]
+    result = run_parts(tables, [trace], rows.append if log else None)
+    return TraceResult(result.cycles, result.commands, np.concatenate(rows))
 
 
-def _run(tables: c.ControllerTables, trace: np.ndarray, channels: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    state = np.zeros((channels, len(tables.group)), np.int64)
-    state[0] = tables.group
-    state[0, [c.CHANNEL_MASK, c.CHANNEL_COUNT]] = (1 << channels) - 1, channels
-    shared = np.zeros(COUNTS + len(tables.commands), np.int64)
-    shared[GROUPS] = 1
-    log = np.zeros((rows, len(c.LOG_FIELDS)), np.int64)
-    if simulate(tables.words, trace, state.reshape(-1), shared, log) != DONE:
+def run_parts(tables: c.ControllerTables, parts: Iterable[np.ndarray], sink: Sink | None = None) -> TraceResult:
+    """Run a trace that comes in parts, of which two are in memory at a time; its log goes to `sink` as it comes."""
+    words, state = tables.words, c.initial_state(tables)
+    rows = LOG_ROWS + EVENT_ROWS * int(words[c.CHANNELS]) if sink else 0
+    log = np.zeros((rows, c.RUN_CHANNELS + words[c.MASK_WORDS]), np.int64)
+    writer = _LogWriter(tables, sink)
+    status = DONE
+    for trace, state[c.FINAL] in _with_last(parts):
+        state[c.PC] = 0
+        while (status := simulate(words, trace, state, log)) == LOG_FULL:
+            writer.take(log, state, end=False)
+    if status != DONE:
         raise SimulationError("the controller cannot finish the trace: its queues wait for each other")
-    return shared, log
+    writer.take(log, state, end=True)
+    counts = zip(tables.labels, state[words[c.AT_COUNTS] :][: len(tables.labels)].tolist(), strict=True)
+    commands = {label: count for label, count in counts if count}
+    return TraceResult(int(state[c.CYCLES]), commands, np.zeros((0, len(LOG_FIELDS)), np.int64))
+
+
+def _with_last(parts: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, bool]]:
+    """Every part, and whether it is the last one."""
+    waiting = iter(parts)
+    part = next(waiting)
+    for following in waiting:
+        yield part, False
+        part = following
+    yield part, True
+
+
+class _LogWriter:
+    """Turns the log of the kernel, one row a run and group of channels, into one row a command and channel, in order."""
+
+    def __init__(self, tables: c.ControllerTables, sink: Sink | None):
+        self._tables, self._sink = tables, sink
+        self._waiting = np.zeros((0, len(LOG_FIELDS)), np.int64)
+
+    def take(self, log: np.ndarray, state: np.ndarray, end: bool) -> None:
+        """Empty the log of the kernel; commands from the horizon on wait, since earlier ones may still come."""
+        if self._sink is None:
+            return
+        found = np.concatenate([self._waiting, _expand(log[: state[c.LOG_SIZE]])])
+        state[c.LOG_SIZE] = state[c.LOG_COMMANDS] = 0
+        found = found[np.lexsort((found[:, 2], found[:, 0]))]
+        ready = len(found) if end else np.searchsorted(found[:, 0], self._horizon(state))
+        self._sink(found[:ready])
+        self._waiting = found[ready:]
+
+    def _horizon(self, state: np.ndarray) -> int:
+        """The cycle before which no more commands will come: now, or the start of a run that is still planned."""
+        words = self._tables.words
+        groups = state[words[c.AT_GROUPS] :].reshape(-1, words[c.WORDS])[: state[c.CHANNEL_GROUPS]]
+        return min([int(state[c.NOW]), *groups[groups[:, c.RUN] > 0, c.RUN_START].tolist()])
+
+
+def _expand(runs: np.ndarray) -> np.ndarray:
+    """LOG_FIELDS of every command and channel of rows with RUN_FIELDS and a channel set."""
+    masks = runs[:, c.RUN_CHANNELS :]
+    bits = (masks[:, :, None] >> np.arange(c.MASK_BITS) & 1).reshape(len(runs), masks.shape[1] * c.MASK_BITS)
+    run, channel = np.nonzero(bits)
+    count = runs[run, 6]
+    step = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    run, channel = np.repeat(run, count), np.repeat(channel, count)
+    cycle, command, target, row, column, line, _, period, column_step, line_step = runs[run, : c.RUN_CHANNELS].T
+    columns = (
+        cycle + step * period,
+        command,
+        channel,
+        target,
+        row,
+        column + step * column_step,
+        line + step * line_step,
+    )
+    return np.column_stack(columns)

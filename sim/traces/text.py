@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..functional.errors import SimulationError
-from ..timing.controller_tables import ControllerTables
-from ..timing.front_end import INSTRUCTION_FIELDS
+from ..timing.controller_tables import MASK_BITS, ControllerTables
 
 
 class TraceError(SimulationError):
@@ -53,6 +52,9 @@ class Source:
         return self._commands[name]
 
 
-def instruction_array(rows: list[tuple[int, ...]]) -> np.ndarray:
-    """Instructions as the controller takes them."""
-    return np.array(rows, np.int64).reshape(len(rows), len(INSTRUCTION_FIELDS))
+def instruction_array(rows, channels):
+    out = []
+    for command, mask, target, row, count, column, line, flags, queue in rows:
+        words = [mask >> MASK_BITS * w & (1 << MASK_BITS) - 1 for w in range(-(-channels // MASK_BITS))]
+        out.append([command, target, row, count, column, line, flags, queue, 1, 0, *words])
+    return np.array(out, np.int64)

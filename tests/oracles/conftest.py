@@ -52,7 +52,7 @@ class Simulator(NamedTuple):
 
     def run(self, text: str, format: str, log: bool = False) -> TraceResult:
         trace = parse_trace(text, format, self.machine, self.tables)
-        result = run_trace(self.tables, trace, self.machine["memory"]["channels"], log)
+        result = run_trace(self.tables, trace, log)
         if log:
             accept(self.log(result), self.machine)
         return result

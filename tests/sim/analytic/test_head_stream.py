@@ -8,8 +8,7 @@ import pytest
 from pimlir.sim.analytic.attention import StackAttention, mixed_cycles
 from pimlir.sim.analytic.head_stream import HeadMaker, stream
 from pimlir.sim.functional.errors import SimulationError
-from pimlir.sim.timing.controller_tables import build_controller
-from pimlir.sim.timing.front_end import I_CHANNELS, I_COMMAND
+from pimlir.sim.timing.controller_tables import I_CHANNELS, I_COMMAND, build_controller
 from pimlir.sim.traces import run_trace
 
 CHANNELS = 16
@@ -46,7 +45,7 @@ def tables(machine):
 def run(tables, row, maker=HeadMaker, fenced=False):
     model, built = tables(row)
     heads = maker(model, built, int(row["dhead"]), int(row["dbyte"]))
-    return run_trace(built, stream(heads, int(row["heads"]), int(row["seqlen"]), CHANNELS, fenced), CHANNELS)
+    return run_trace(built, stream(heads, int(row["heads"]), int(row["seqlen"]), CHANNELS, fenced))
 
 
 def counts(row):

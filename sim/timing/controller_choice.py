@@ -1,0 +1,172 @@
+"""What a memory controller does next: the first request that is ready, between reads and writes, and the next event."""
+
+from ..functional.jit import bare
+from . import controller_tables as c
+from .controller import field, give_up, look, request_at, runs_of, size_of
+from .tables import NONE, ZERO
+
+_MARKS = c.IS_FENCE | c.IS_MARK
+READY, WAITING, HELD = 1, 0, -1  # outcome of a choice; HELD: a refresh waits and lets nothing before it
+
+
+@bare
+def _is_hit(tables, state, request):
+    """Whether a request that was looked at uses the row that its bank has open."""
+    command = state[request + c.COMMAND]
+    return state[request + c.NEXT] == command and field(tables, command, c.HITS) == 1
+
+
+@bare
+def _protects(tables, state, base, queue, request, now):
+    """Whether a command that is no row hit waits for row hits of the same address."""
+    if _is_hit(tables, state, request):
+        return False
+    for position in range(runs_of(state, base, queue)):
+        other = request_at(tables, state, base, queue, position)
+        if state[other + c.TARGET] == state[request + c.TARGET] and not state[other + c.FLAGS] & _MARKS:
+            look(tables, state, base, other, now)
+            if _is_hit(tables, state, other):
+                return True
+    return False
+
+
+@bare
+def passes(tables, state, base, queue, position, request, fenced, now):
+    """Whether a request behind others may go before them: row commands pass fences, hits protect their row."""
+    command = state[request + c.NEXT]
+    if fenced and not (field(tables, command, c.OPENS) or field(tables, command, c.CLOSES)):
+        return False
+    return position == 0 or not tables[c.PROTECT] or not _protects(tables, state, base, queue, request, now)
+
+
+@bare
+def first_ready(tables, state, base, queue, now):
+    """The oldest request whose next command is legal, else the oldest; behind a fence only row commands are. Position.
+
+    If none is ready, SOON tells when one may be; those that were passed over may be ready after any other command.
+    """
+    if state[base + c.SOON + queue] > now:
+        return ZERO
+    best, arrival, soon, fenced, blocked = NONE, c.FOREVER, c.FOREVER, False, 0
+    for position in range(runs_of(state, base, queue)):
+        request = request_at(tables, state, base, queue, position)
+        if state[request + c.FLAGS] & _MARKS:
+            if position == 0:
+                return ZERO
+            fenced = True
+            continue
+        ready = look(tables, state, base, request, now)
+        if ready > now:
+            soon = min(soon, ready)
+        elif not passes(tables, state, base, queue, position, request, fenced, now):
+            blocked = 1
+        elif queue != c.ACTIVE:
+            return position
+        elif state[request + c.ARRIVAL] < arrival:
+            best, arrival = position, state[request + c.ARRIVAL]
+    if best < 0:
+        state[base + c.SOON + queue] = soon
+        state[base + c.BLOCKED] |= blocked
+    return max(best, ZERO)
+
+
+@bare
+def _fits(tables, first, command):
+    """Whether a second command may go with the first one of a cycle: one on the row bus, one on the column bus."""
+    return first >= 0 and command >= 0 and field(tables, first, c.BUS) * field(tables, command, c.BUS) == 2
+
+
+@bare
+def _may_go(tables, state, base, request, now, second, first):
+    ready = look(tables, state, base, request, now) <= now
+    return ready and (not second or _fits(tables, first, state[request + c.NEXT]))
+
+
+@bare
+def drains_writes(tables, state, base):
+    """Decide between reads and writes, with hysteresis; which queue is served."""
+    reads, writes = size_of(state, base, c.READS), size_of(state, base, c.WRITES)
+    full = tables[c.ENTRIES] - 1
+    if state[base + c.WRITE_MODE]:
+        if 100 * writes < tables[c.WRITE_LOW] * full and reads > 0:
+            state[base + c.WRITE_MODE] = 0
+    elif 100 * writes > tables[c.WRITE_HIGH] * full or reads == 0:
+        state[base + c.WRITE_MODE] = 1
+    return c.WRITES if state[base + c.WRITE_MODE] else c.READS
+
+
+@bare
+def choose(tables, state, base, now, second, first):
+    """The request to serve: (outcome, queue, position, next command); the command is -1 for marks and fences."""
+    if size_of(state, base, c.ACTIVE) > 0:
+        position = first_ready(tables, state, base, c.ACTIVE, now)
+        request = request_at(tables, state, base, c.ACTIVE, position)
+        if _may_go(tables, state, base, request, now, second, first):
+            return READY, c.ACTIVE, position, state[request + c.NEXT]
+    if size_of(state, base, c.PRIORITY) > 0:
+        request = request_at(tables, state, base, c.PRIORITY, ZERO)
+        ready = look(tables, state, base, request, now)
+        if not second or _fits(tables, first, state[request + c.NEXT]):
+            return READY if ready <= now else HELD, c.PRIORITY, ZERO, state[request + c.NEXT]
+    if size_of(state, base, c.PIM) > 0:
+        request = request_at(tables, state, base, c.PIM, ZERO)
+        if state[request + c.FLAGS] & c.IS_FENCE:
+            give_up(tables, state, base, c.PIM, ZERO, now)
+            state[base + c.DROPPED], state[base + c.SOON + c.PIM] = 1, 0
+    if size_of(state, base, c.PIM) > 0:
+        position = ZERO if tables[c.IN_ORDER] else first_ready(tables, state, base, c.PIM, now)
+        request = request_at(tables, state, base, c.PIM, position)
+        if state[request + c.FLAGS] & _MARKS:
+            if not second:
+                return READY, c.PIM, position, NONE
+        elif _may_go(tables, state, base, request, now, second, first):
+            return READY, c.PIM, position, state[request + c.NEXT]
+        if tables[c.EXCLUSIVE]:
+            return WAITING, c.PIM, position, NONE
+    queue = drains_writes(tables, state, base)
+    if size_of(state, base, queue) == 0:
+        return WAITING, queue, ZERO, NONE
+    position = first_ready(tables, state, base, queue, now)
+    request = request_at(tables, state, base, queue, position)
+    ready = _may_go(tables, state, base, request, now, second, first)
+    return READY if ready else WAITING, queue, position, state[request + c.NEXT]
+
+
+@bare
+def _later(tables, state, base, queue, now):
+    """The next cycle in which a request of a queue becomes ready."""
+    soon = c.FOREVER
+    for position in range(runs_of(state, base, queue)):
+        request = request_at(tables, state, base, queue, position)
+        if not state[request + c.FLAGS] & _MARKS:
+            ready = look(tables, state, base, request, now)
+            if ready > now:
+                soon = min(soon, ready)
+    return soon
+
+
+@bare
+def next_event(tables, state, base, now, busy):
+    """The next cycle in which this channel may do something by itself."""
+    soon = state[base + c.DUE]
+    if state[base + c.MARK_FROM] >= 0:
+        soon = min(soon, max(state[base + c.MARK_FROM], state[base + c.WRITTEN] + 1))
+    for queue in range(c.QUEUES):
+        if size_of(state, base, queue) == 0:
+            continue
+        request = request_at(tables, state, base, queue, ZERO)
+        if state[request + c.FLAGS] & _MARKS:
+            return now + 1
+        if queue == c.PRIORITY or (queue == c.PIM and tables[c.IN_ORDER]):
+            ready = look(tables, state, base, request, now)
+            if ready > now:
+                soon = min(soon, ready)
+            elif busy:
+                return now + 1
+        elif busy:
+            return now + 1  # the choice between reads and writes is made every cycle
+        elif state[base + c.SOON + queue] > now:
+            soon = min(soon, state[base + c.SOON + queue])
+        else:
+            soon = min(soon, _later(tables, state, base, queue, now))
+    return soon
