@@ -60,6 +60,15 @@ class TileBuilder:
         body.add_ops([*self.blocks.pop(), scf.YieldOp()])
         self.add(scf.ForOp(zero, upper, one, [], Region(body)))
 
+    @contextmanager
+    def several(self, count: int, name: str) -> Iterator[AffineSum]:
+        """A loop from 0 to `count`, or none around what happens once; yields the counter."""
+        if count == 1:
+            yield AffineSum(0)
+            return
+        with self.loop(count, name) as index:
+            yield AffineSum.of(index)
+
     def constant(self, value: int) -> SSAValue:
         """An index constant, at the top of the kernel."""
         if value not in self.constants:

@@ -135,10 +135,10 @@ def context(op: npu.ContextOp, context: TileContext) -> None:
     together = heads_together(bound, cache.heads, group * cache.head_dim * 4, context.core)
     width = together * group * cache.head_dim
     sums = build.buffer((bound, width), f32, "sums")
-    with build.loop(cache.heads // together, "heads") as several:
+    with build.several(cache.heads // together, "heads") as several:
         # Heads inside: what follows each other goes to different arrays and different sums.
         with loads.each() as (first, tokens), build.loop(together, "head") as one:
-            head = AffineSum.of(several) * together + one
+            head = several * together + one
             loads.load(head, first, tokens)
             with loads.tiles(tokens) as (index, depth), build.loop(cache.head_dim // part, "part") as column:
                 weights = AffineSum.of(loads.buffer) + index * (tile * cache.row_bytes)
@@ -165,7 +165,7 @@ def context(op: npu.ContextOp, context: TileContext) -> None:
                         acc_stride=width * 4,
                         accumulate=loads.number + index,
                     )
-        target = address(op.o) + AffineSum.of(several) * (width * o.element_bytes)
+        target = address(op.o) + several * (width * o.element_bytes)
         source = (AffineSum.of(sums), width * 4, "f32")
         context.unary("copy", target, o.row_bytes, type_name(o), *source, op.rows, width)
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from xdsl.dialects.builtin import f16, f32
 from xdsl.ir import SSAValue
 from xdsl.utils.exceptions import PassFailedException
@@ -13,7 +10,7 @@ from ...dialects.affine_fields import AffineSum
 from ...dialects.npu import structured as npu
 from ...dialects.npu.types import TilesAttr
 from ...dialects.structured import buffer_type, symbol_of
-from ..tile_builder import Scalar, TileBuilder, address
+from ..tile_builder import Scalar, address
 from .tile_context import TileContext, type_name
 
 
@@ -32,12 +29,12 @@ def linear(op: npu.LinearOp, context: TileContext) -> None:
     tiles = build.buffer(shape, f16, "tile", slots)
     sums = build.buffer((x.shape[0], group * tile_n), f32, "sums")
     bias = None if op.bias is None else context.load_row(symbol_of(op.bias), y.shape[1], op.layer)
-    with build.loop(layout.panels // group, "round") as rounds:
+    with build.several(layout.panels // group, "round") as rounds:
         with build.loop(layout.depth // depths, "depth") as block, build.loop(group // panels, "panel") as part:
-            first = AffineSum.of(rounds) * (group * layout.depth) + AffineSum.of(block) * (group * depths)
+            first = rounds * (group * layout.depth) + AffineSum.of(block) * (group * depths)
             first += AffineSum.of(part) * panels
             context.load(weights + first * tile_bytes, 1, load_tiles * tile_bytes, AffineSum.of(tiles), queue="ld0")
-            with _several(build, depths, "step") as step, _several(build, panels, "column") as column:
+            with build.several(depths, "step") as step, build.several(panels, "column") as column:
                 depth = AffineSum.of(block) * depths + step
                 panel = AffineSum.of(part) * panels + column
                 context.multiply(
@@ -54,7 +51,7 @@ def linear(op: npu.LinearOp, context: TileContext) -> None:
                     acc_stride=group * tile_n * 4,
                     accumulate=depth,
                 )
-        columns = AffineSum.of(rounds) * (group * tile_n)
+        columns = rounds * (group * tile_n)
         width = _clipped(context, columns, group * tile_n, y.shape[1], layout.integer("padded_n"))
         target = (address(op.y) + columns * y.element_bytes, y.row_bytes, type_name(y))
         source = (AffineSum.of(sums), group * tile_n * 4, "f32")
@@ -77,16 +74,6 @@ def _layout(op: npu.LinearOp, context: TileContext) -> TilesAttr:
             f"{group} times a divisor of its depth of {layout.depth}"
         )
     return layout
-
-
-@contextmanager
-def _several(build: TileBuilder, count: int, name: str) -> Iterator[AffineSum]:
-    """A loop, unless it would run once."""
-    if count == 1:
-        yield AffineSum(0)
-        return
-    with build.loop(count, name) as index:
-        yield AffineSum.of(index)
 
 
 def _clipped(context: TileContext, first: AffineSum, width: int, limit: int, padded: int) -> Scalar | SSAValue:

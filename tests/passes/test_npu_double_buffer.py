@@ -44,7 +44,7 @@ def slots(depth: int, planned: bool = False) -> list[int]:
     compilation = Compilation(build_module(CONFIG), PipelineOptions("tiny", new_tokens=4))
     module = compilation.to("kernels")
     for op in module.walk():
-        if isinstance(op, npu.LinearOp) and not planned:
+        if isinstance(op, npu.LinearOp | npu.ScoresOp | npu.ContextOp) and not planned:
             op.load_slots = None
     compilation.run(f"npu-tile,npu-double-buffer{{depth={depth}}}")
     advances = sum(isinstance(op, AdvanceOp) for op in module.walk())

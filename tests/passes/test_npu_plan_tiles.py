@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pimlir.dialects import host
 from pimlir.dialects.npu import structured as npu
 from pimlir.frontends import ModelConfig, random_model
 from pimlir.passes.pipelines import PipelineOptions, pipeline
@@ -26,7 +27,7 @@ def compiled(machine: str, attention: str, load_tokens: int | None = None) -> Co
     compilation.stage = "kernels"
     for op in compilation.module.walk():
         if isinstance(op, npu.ScoresOp | npu.ContextOp) and load_tokens is not None:
-            op.load_tokens = type(op.load_tokens)(load_tokens, op.load_tokens.type)
+            op.load_tokens = host.integer(load_tokens)
     return compilation
 
 
@@ -48,4 +49,4 @@ def test_units_and_loads_give_the_same_bits(machine):
 def test_a_unit_can_be_forced():
     for unit in ("array", "vector"):
         ops = [op for op in compiled("tiny", unit).module.walk() if isinstance(op, npu.ScoresOp | npu.ContextOp)]
-        assert ops and {op.unit.data for op in ops} == {npu.Unit(unit)}
+        assert ops and {op.unit for op in ops} == {npu.UnitAttr(npu.Unit(unit))}

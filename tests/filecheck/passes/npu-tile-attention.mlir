@@ -55,32 +55,28 @@
 // CHECK-NEXT:     func.return
 // CHECK:        func.func @context(%p: !host.buffer<4x4x32xf16>, %o: !host.buffer<4x64xf16>, %past: index, %slot: index, %rows: index, %layer: index) attributes {device = "npu"} {
 // CHECK-NEXT:     %c2 = arith.constant 2 : index
-// CHECK-NEXT:     %c16 = arith.constant 16 : index
-// CHECK-NEXT:     %c0 = arith.constant 0 : index
 // CHECK-NEXT:     %c1 = arith.constant 1 : index
+// CHECK-NEXT:     %c0 = arith.constant 0 : index
+// CHECK-NEXT:     %c16 = arith.constant 16 : index
 // CHECK-NEXT:     %sums = host.buffer : !host.buffer<4x64xf32>
 // CHECK-NEXT:     %value_tile = host.buffer : !host.buffer<16x16xf16>
 // CHECK-NEXT:     %values = host.address_of @values
-// CHECK-NEXT:     scf.for %heads = %c0 to %c1 step %c1 {
-// CHECK-NEXT:       %0 = arith.addi %past, %rows : index
-// CHECK-NEXT:       %loads = arith.ceildivui %0, %c16 : index
-// CHECK-NEXT:       scf.for %load = %c0 to %loads step %c1 {
-// CHECK-NEXT:         scf.for %head = %c0 to %c2 step %c1 {
-// CHECK-NEXT:           npu.load(dram = %values + 4096 * %layer + 2048 * %slot + 2048 * %heads + 1024 * %head + 512 * %load, dram_stride = 512, rows = 1, row_bytes = 512, local = %value_tile, local_stride = 512) {queue = "ld0"} : index, index, index, index, index, index, !host.buffer<16x16xf16>
-// CHECK-NEXT:           scf.for %part = %c0 to %c1 step %c1 {
-// CHECK-NEXT:             %1 = arith.muli %heads, %c2 : index
-// CHECK-NEXT:             %2 = arith.addi %1, %head : index
-// CHECK-NEXT:             %3 = arith.addi %2, %part : index
-// CHECK-NEXT:             %array = arith.remui %3, %c2 : index
-// CHECK-NEXT:             npu.preload(array = %array, weights = %value_tile + 32 * %part, weights_stride = 32, k = 16, n = 16, transpose = 0) : index, !host.buffer<16x16xf16>, index
-// CHECK-NEXT:             scf.for %query = %c0 to %c2 step %c1 {
-// CHECK-NEXT:               npu.matmul(array = %array, a = %p + 256 * %heads + 128 * %head + 64 * %query + 32 * %load, a_stride = 256, m = %rows, k = 16, n = 16, acc = %sums + 128 * %head + 64 * %query + 64 * %part, acc_stride = 256, accumulate = %load) : index, !host.buffer<4x4x32xf16>, index, index, index, index, index, !host.buffer<4x64xf32>, index
-// CHECK-NEXT:             }
+// CHECK-NEXT:     %0 = arith.addi %past, %rows : index
+// CHECK-NEXT:     %loads = arith.ceildivui %0, %c16 : index
+// CHECK-NEXT:     scf.for %load = %c0 to %loads step %c1 {
+// CHECK-NEXT:       scf.for %head = %c0 to %c2 step %c1 {
+// CHECK-NEXT:         npu.load(dram = %values + 4096 * %layer + 2048 * %slot + 1024 * %head + 512 * %load, dram_stride = 512, rows = 1, row_bytes = 512, local = %value_tile, local_stride = 512) {queue = "ld0"} : index, index, index, index, index, !host.buffer<16x16xf16>
+// CHECK-NEXT:         scf.for %part = %c0 to %c1 step %c1 {
+// CHECK-NEXT:           %1 = arith.addi %head, %part : index
+// CHECK-NEXT:           %array = arith.remui %1, %c2 : index
+// CHECK-NEXT:           npu.preload(array = %array, weights = %value_tile + 32 * %part, weights_stride = 32, k = 16, n = 16, transpose = 0) : index, !host.buffer<16x16xf16>, index
+// CHECK-NEXT:           scf.for %query = %c0 to %c2 step %c1 {
+// CHECK-NEXT:             npu.matmul(array = %array, a = %p + 128 * %head + 64 * %query + 32 * %load, a_stride = 256, m = %rows, k = 16, n = 16, acc = %sums + 128 * %head + 64 * %query + 64 * %part, acc_stride = 256, accumulate = %load) : index, !host.buffer<4x4x32xf16>, index, index, index, index, !host.buffer<4x64xf32>, index
 // CHECK-NEXT:           }
 // CHECK-NEXT:         }
 // CHECK-NEXT:       }
-// CHECK-NEXT:       npu.unary(function = copy, dst = %o + 128 * %heads, dst_stride = 128, dst_type = f16, a = %sums, a_stride = 256, a_type = f32, rows = %rows, cols = 64, scale = 1.0, bias = 0.0) : !host.buffer<4x64xf16>, index, !host.buffer<4x64xf32>, index
 // CHECK-NEXT:     }
+// CHECK-NEXT:     npu.unary(function = copy, dst = %o, dst_stride = 128, dst_type = f16, a = %sums, a_stride = 256, a_type = f32, rows = %rows, cols = 64, scale = 1.0, bias = 0.0) : !host.buffer<4x64xf16>, !host.buffer<4x64xf32>, index
 // CHECK-NEXT:     func.return
 
 // The vector unit multiplies all keys of a load at once.
@@ -116,41 +112,37 @@
 // CHECK:        func.func @context_loads(%p: !host.buffer<4x4x32xf16>, %o: !host.buffer<4x64xf16>, %past: index, %slot: index, %rows: index, %layer: index) attributes {device = "npu"} {
 // CHECK-NEXT:     %c2 = arith.constant 2 : index
 // CHECK-NEXT:     %c16 = arith.constant 16 : index
-// CHECK-NEXT:     %c32 = arith.constant 32 : index
-// CHECK-NEXT:     %c0 = arith.constant 0 : index
 // CHECK-NEXT:     %c1 = arith.constant 1 : index
+// CHECK-NEXT:     %c0 = arith.constant 0 : index
+// CHECK-NEXT:     %c32 = arith.constant 32 : index
 // CHECK-NEXT:     %sums = host.buffer : !host.buffer<4x64xf32>
 // CHECK-NEXT:     %value_tile = host.buffer : !host.buffer<32x16xf16>
 // CHECK-NEXT:     %values = host.address_of @values
-// CHECK-NEXT:     scf.for %heads = %c0 to %c1 step %c1 {
-// CHECK-NEXT:       %0 = arith.addi %past, %rows : index
-// CHECK-NEXT:       %loads = arith.ceildivui %0, %c32 : index
-// CHECK-NEXT:       scf.for %load = %c0 to %loads step %c1 {
-// CHECK-NEXT:         %1 = arith.addi %past, %rows : index
-// CHECK-NEXT:         %tiles = arith.ceildivui %1, %c16 : index
-// CHECK-NEXT:         %2 = arith.muli %tiles, %c16 : index
-// CHECK-NEXT:         %3 = arith.muli %load, %c32 : index
-// CHECK-NEXT:         %4 = arith.subi %2, %3 : index
-// CHECK-NEXT:         %tokens = arith.minui %4, %c32 : index
-// CHECK-NEXT:         scf.for %head = %c0 to %c2 step %c1 {
-// CHECK-NEXT:           npu.load(dram = %values + 4096 * %layer + 2048 * %slot + 2048 * %heads + 1024 * %head + 1024 * %load, dram_stride = 32, rows = %tokens, row_bytes = 32, local = %value_tile, local_stride = 32) {queue = "ld0"} : index, index, index, index, index, index, index, !host.buffer<32x16xf16>
-// CHECK-NEXT:           %tiles_1 = arith.divui %tokens, %c16 : index
-// CHECK-NEXT:           scf.for %tile = %c0 to %tiles_1 step %c1 {
-// CHECK-NEXT:             scf.for %part = %c0 to %c1 step %c1 {
-// CHECK-NEXT:               %5 = arith.muli %heads, %c2 : index
-// CHECK-NEXT:               %6 = arith.addi %5, %head : index
-// CHECK-NEXT:               %7 = arith.addi %6, %part : index
-// CHECK-NEXT:               %array = arith.remui %7, %c2 : index
-// CHECK-NEXT:               npu.preload(array = %array, weights = %value_tile + 512 * %tile + 32 * %part, weights_stride = 32, k = 16, n = 16, transpose = 0) : index, !host.buffer<32x16xf16>, index, index
-// CHECK-NEXT:               scf.for %query = %c0 to %c2 step %c1 {
-// CHECK-NEXT:                 npu.matmul(array = %array, a = %p + 256 * %heads + 128 * %head + 64 * %query + 64 * %load + 32 * %tile, a_stride = 256, m = %rows, k = 16, n = 16, acc = %sums + 128 * %head + 64 * %query + 64 * %part, acc_stride = 256, accumulate = %load + %tile) : index, !host.buffer<4x4x32xf16>, index, index, index, index, index, index, !host.buffer<4x64xf32>, index
-// CHECK-NEXT:               }
+// CHECK-NEXT:     %0 = arith.addi %past, %rows : index
+// CHECK-NEXT:     %loads = arith.ceildivui %0, %c32 : index
+// CHECK-NEXT:     scf.for %load = %c0 to %loads step %c1 {
+// CHECK-NEXT:       %1 = arith.addi %past, %rows : index
+// CHECK-NEXT:       %tiles = arith.ceildivui %1, %c16 : index
+// CHECK-NEXT:       %2 = arith.muli %tiles, %c16 : index
+// CHECK-NEXT:       %3 = arith.muli %load, %c32 : index
+// CHECK-NEXT:       %4 = arith.subi %2, %3 : index
+// CHECK-NEXT:       %tokens = arith.minui %4, %c32 : index
+// CHECK-NEXT:       scf.for %head = %c0 to %c2 step %c1 {
+// CHECK-NEXT:         npu.load(dram = %values + 4096 * %layer + 2048 * %slot + 1024 * %head + 1024 * %load, dram_stride = 32, rows = %tokens, row_bytes = 32, local = %value_tile, local_stride = 32) {queue = "ld0"} : index, index, index, index, index, index, !host.buffer<32x16xf16>
+// CHECK-NEXT:         %tiles_1 = arith.divui %tokens, %c16 : index
+// CHECK-NEXT:         scf.for %tile = %c0 to %tiles_1 step %c1 {
+// CHECK-NEXT:           scf.for %part = %c0 to %c1 step %c1 {
+// CHECK-NEXT:             %5 = arith.addi %head, %part : index
+// CHECK-NEXT:             %array = arith.remui %5, %c2 : index
+// CHECK-NEXT:             npu.preload(array = %array, weights = %value_tile + 512 * %tile + 32 * %part, weights_stride = 32, k = 16, n = 16, transpose = 0) : index, !host.buffer<32x16xf16>, index, index
+// CHECK-NEXT:             scf.for %query = %c0 to %c2 step %c1 {
+// CHECK-NEXT:               npu.matmul(array = %array, a = %p + 128 * %head + 64 * %query + 64 * %load + 32 * %tile, a_stride = 256, m = %rows, k = 16, n = 16, acc = %sums + 128 * %head + 64 * %query + 64 * %part, acc_stride = 256, accumulate = %load + %tile) : index, !host.buffer<4x4x32xf16>, index, index, index, index, index, !host.buffer<4x64xf32>, index
 // CHECK-NEXT:             }
 // CHECK-NEXT:           }
 // CHECK-NEXT:         }
 // CHECK-NEXT:       }
-// CHECK-NEXT:       npu.unary(function = copy, dst = %o + 128 * %heads, dst_stride = 128, dst_type = f16, a = %sums, a_stride = 256, a_type = f32, rows = %rows, cols = 64, scale = 1.0, bias = 0.0) : !host.buffer<4x64xf16>, index, !host.buffer<4x64xf32>, index
 // CHECK-NEXT:     }
+// CHECK-NEXT:     npu.unary(function = copy, dst = %o, dst_stride = 128, dst_type = f16, a = %sums, a_stride = 256, a_type = f32, rows = %rows, cols = 64, scale = 1.0, bias = 0.0) : !host.buffer<4x64xf16>, !host.buffer<4x64xf32>, index
 // CHECK-NEXT:     func.return
 
 builtin.module attributes {npu.core = #npu.core<name = "t", arrays = 2, array_rows = 16, array_cols = 16, vector_lanes = 16, scratchpad_bytes = 65536, accumulator_bytes = 4096, align_bytes = 32>} {
