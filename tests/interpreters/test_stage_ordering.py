@@ -99,12 +99,12 @@ def test_the_post_of_a_preload_tells_nothing_of_matmuls_before_it():
 
 
 def test_nearly_every_missing_wait_is_a_race():
-    """A wait may be implied by others, so one in ten may go unnoticed."""
-    module = machine_module(OPT, context=32)
+    """A wait may be implied by others, so one in six may go unnoticed. There are more sequences than slots in a ring."""
+    module = machine_module(OPT, context=32, batch=4, new_tokens=6)
     waiting = [op for op in module.walk() if isinstance(op, InstructionOp) and op.waits is not None][::3]
     missed = 0
     for op in waiting:
         waits = op.properties.pop("waits")
-        missed += not races(module, OPT, [[(0, 3, 0, 0)]])
+        missed += not races(module, OPT, [[(0, 3, 0, 0), (3, 1, 9, 1), (4, 1, 20, 2), (5, 1, 5, 3)]])
         op.properties["waits"] = waits
-    assert missed <= len(waiting) // 10
+    assert missed <= len(waiting) // 6
