@@ -53,6 +53,8 @@ UNIVERSE = Universe(
         "verify-placed": _lazy("passes.placed.verify_placed", "VerifyPlacedPass"),
     },
     all_targets={
+        "aim-trace": _lazy("backends.exports.aim", "AimTraceTarget"),
+        "attacc-trace": _lazy("backends.exports.attacc", "AttaccTraceTarget"),
         "host-asm": _lazy("backends.targets", "HostAssemblyTarget"),
         "npu-asm": _lazy("backends.targets", "NpuAssemblyTarget"),
         "pim-asm": _lazy("backends.targets", "PimAssemblyTarget"),
