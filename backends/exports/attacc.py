@@ -57,7 +57,9 @@ class AttaccTraceTarget(StepTarget):
                 f"choose one of {stacks} stacks with {self.name}{{stack=N}}, from 0 on"
             )
         writer = _Writer(self.name, CHANNELS * (self.stack or 0))
-        for launch in launches:
+        for number, launch in enumerate(launches):
+            if number:
+                yield from writer.fence(range(CHANNELS))
             for instruction in launch:
                 if instruction.name in _ORDINARY and self.ordinary == "refuse":
                     raise instruction.refusal(
@@ -67,7 +69,6 @@ class AttaccTraceTarget(StepTarget):
                     )
                 if not (instruction.idle or (instruction.name in _ORDINARY and self.ordinary == "skip")):
                     yield from writer.lines(instruction)
-            yield from writer.order("launch", range(CHANNELS))
 
 
 class _Writer:

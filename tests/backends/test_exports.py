@@ -178,3 +178,11 @@ def test_unknown_targets_and_options_are_usage_errors():
         find_target("aim-trace{speed=3}")
     with pytest.raises(UsageError, match="Incompatible types"):
         find_target("aim-trace{past=x}")
+
+
+def test_launches_are_kept_apart():
+    body = f"pim.softmax_head(src = 0, src_stride = 0, dst = 0, dst_stride = 0, cols = 4, {PLACE})"
+    words = [line.split()[0] for line in export("attacc-trace", ATTACC, body).splitlines()]
+    assert words == ["PIM_SFM", *["PIM_BARRIER"] * 16, "PIM_SFM"]
+    lines = export("aim-trace", AIM, f"pim.read_acc(dst = 0, channel_stride = 0, banks = 16, {PLACE})").splitlines()
+    assert [line.split()[1] for line in lines] == ["WR_BIAS", *["RD_MAC", "WR_BIAS", "SYNC"] * 2, "EOC"]
