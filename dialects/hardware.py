@@ -6,7 +6,7 @@ commands and rules that time really follows from, and energy, belong to the simu
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
 
 from xdsl.dialects.builtin import ModuleOp
@@ -25,6 +25,12 @@ F16_BYTES = 2
 
 DATAFLOWS = ("weight_stationary", "output_stationary")
 """Which operand stays in a systolic array while the others move."""
+
+_SPECIAL = {"special": True}
+"""Metadata of fields that few machines need: printed only where they differ from the default."""
+
+MAC_OPERANDS = ("both", "row", "none")
+"""Which columns the MAC of a machine names: the first of the row and that of the buffer, the row's alone, or none."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,11 @@ class NpuCore:
 
 @dataclass(frozen=True)
 class PimMemory:
-    """The memory as passes see it: `banks` and `rows` are per channel and per bank, `commands` the PIM instructions."""
+    """The memory as passes see it: `banks` and `rows` are per channel and per bank, `commands` the PIM instructions.
+
+    `mac_operands` is one of MAC_OPERANDS; columns that a MAC cannot name start at 0. The banks of a channel are in `parts`
+    parts (backends/isa/pim_heads.py).
+    """
 
     name: str
     channels: int
@@ -73,6 +83,8 @@ class PimMemory:
     dual_row_buffer: bool
     softmax_buffer_bytes: int
     commands: tuple[str, ...]
+    mac_operands: str = field(default=MAC_OPERANDS[0], metadata=_SPECIAL)
+    parts: int = field(default=1, metadata=_SPECIAL)
 
     @property
     def units(self) -> int:
@@ -163,6 +175,10 @@ class PimMemoryAttr(Data[PimMemory]):
         _power_of_two(self.name, memory, "row_bytes", "column_bytes")
         _at_least(self.name, memory, memory.column_bytes, "row_bytes", "buffer_bytes")
         _multiple(self.name, memory, "buffer_bytes", "column_bytes")
+        if memory.parts < 1 or memory.banks % memory.parts:
+            _fail(self.name, memory, "parts", f"a divisor of the {memory.banks} banks")
+        if memory.mac_operands not in MAC_OPERANDS:
+            _fail(self.name, memory, "mac_operands", f"one of {', '.join(MAC_OPERANDS)}")
         known = [opcode.name for opcode in PIM.opcodes if opcode.queue == "cmd"]
         for command in memory.commands:
             if command not in known:
@@ -200,23 +216,23 @@ def _parse(parser: AttrParser, kind: type) -> dict[str, Any]:
     values: dict[str, Any] = {}
     with parser.in_angle_brackets():
         more = True
-        for field in fields(kind):
-            if field.default is MISSING:
+        for entry in fields(kind):
+            if entry.default is MISSING:
                 if not more:
                     parser.parse_punctuation(",")
-                parser.parse_keyword(field.name)
-            elif not more or parser.parse_optional_keyword(field.name) is None:
+                parser.parse_keyword(entry.name)
+            elif not more or parser.parse_optional_keyword(entry.name) is None:
                 continue
             parser.parse_punctuation("=")
-            match field.type:
+            match entry.type:
                 case "str":
-                    values[field.name] = parser.parse_str_literal()
+                    values[entry.name] = parser.parse_str_literal()
                 case "bool":
-                    values[field.name] = parser.parse_boolean()
+                    values[entry.name] = parser.parse_boolean()
                 case "int":
-                    values[field.name] = parser.parse_integer(allow_boolean=False)
+                    values[entry.name] = parser.parse_integer(allow_boolean=False)
                 case _:
-                    values[field.name] = tuple(
+                    values[entry.name] = tuple(
                         parser.parse_comma_separated_list(parser.Delimiter.SQUARE, parser.parse_identifier)
                     )
             more = parser.parse_optional_punctuation(",") is not None
@@ -225,9 +241,11 @@ def _parse(parser: AttrParser, kind: type) -> dict[str, Any]:
 
 def _print(printer: Printer, data: NpuCore | PimMemory) -> None:
     with printer.in_angle_brackets():
-        for index, field in enumerate(fields(data)):
-            printer.print_string(f"{', ' if index else ''}{field.name} = ")
-            value = getattr(data, field.name)
+        for index, entry in enumerate(fields(data)):
+            value = getattr(data, entry.name)
+            if entry.metadata == _SPECIAL and value == entry.default:
+                continue
+            printer.print_string(f"{', ' if index else ''}{entry.name} = ")
             if isinstance(value, str):
                 printer.print_string_literal(value)
             elif isinstance(value, tuple):

@@ -145,7 +145,7 @@ def _kv_append(op: npu.KVAppendOp | pim.KVAppendOp, at: Operands, run: KernelsIn
         cache[at.layer, at.slot, :, at.past : at.past + at.rows] = rows.transpose(1, 0, 2)
 
 
-def _scores(op: npu.ScoresOp | pim.ScoresOp, at: Operands, run: KernelsInterpreter) -> None:
+def _scores(op: npu.ScoresOp | pim.ScoresOp | pim.AttendOp, at: Operands, run: KernelsInterpreter) -> None:
     keys = run.cache(op.keys)[at.layer, at.slot].astype(F32)
     kv_heads, _, head_dim = keys.shape
     at.s[: at.rows] = np.nan  # beyond the keys that a row sees
@@ -156,7 +156,7 @@ def _scores(op: npu.ScoresOp | pim.ScoresOp, at: Operands, run: KernelsInterpret
         at.s[token, :, :length] = products.reshape(-1, length)
 
 
-def _softmax(op: npu.SoftmaxOp | pim.SoftmaxRowsOp, at: Operands, run: KernelsInterpreter) -> None:
+def _softmax(op: npu.SoftmaxOp | pim.SoftmaxRowsOp | pim.AttendOp, at: Operands, run: KernelsInterpreter) -> None:
     scale = F32(op.scale.value.data)
     for token in range(at.rows):
         length = at.past + token + 1
@@ -168,7 +168,7 @@ def _softmax(op: npu.SoftmaxOp | pim.SoftmaxRowsOp, at: Operands, run: KernelsIn
         at.s[: at.rows] = np.nan  # its scratch by then
 
 
-def _context(op: npu.ContextOp | pim.ContextOp, at: Operands, run: KernelsInterpreter) -> None:
+def _context(op: npu.ContextOp | pim.ContextOp | pim.AttendOp, at: Operands, run: KernelsInterpreter) -> None:
     values = run.cache(op.values)[at.layer, at.slot].astype(F32)
     kv_heads = len(values)
     mixed = np.empty((at.rows, at.o.shape[1]), F32)
@@ -177,6 +177,11 @@ def _context(op: npu.ContextOp | pim.ContextOp, at: Operands, run: KernelsInterp
         p = at.p[token, :, :length].astype(F32).reshape(kv_heads, -1, length)
         mixed[token] = (p @ values[:, :length]).reshape(-1)
     _write(at.o, mixed)
+
+
+def _attend(op: pim.AttendOp, at: Operands, run: KernelsInterpreter) -> None:
+    for step in (_scores, _softmax, _context):
+        step(op, at, run)
 
 
 def _elementwise(op: npu.ElementwiseOp, at: Operands, run: KernelsInterpreter) -> None:
@@ -220,4 +225,5 @@ _EXECUTE: dict[type[Operation], Callable[[Any, Operands, KernelsInterpreter], No
     pim.ScoresOp: _scores,
     pim.SoftmaxRowsOp: _softmax,
     pim.ContextOp: _context,
+    pim.AttendOp: _attend,
 }

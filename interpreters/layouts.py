@@ -14,7 +14,7 @@ from xdsl.dialects.builtin import TensorType
 from ..dialects import host
 from ..dialects.hardware import PimMemory
 from ..dialects.npu.types import RopeTableAttr, RowMajorAttr, TilesAttr
-from ..dialects.pim.types import KeysAttr, MatrixAttr, ValuesAttr
+from ..dialects.pim.types import HeadKeysAttr, HeadValuesAttr, KeysAttr, MatrixAttr, ValuesAttr
 from .control import dtype_of
 from .llm import Array
 
@@ -114,6 +114,8 @@ def bank_place(op: host.MemoryOp, memory: PimMemory, *indices: Index) -> BankPla
             row = row + token // layout.integer("row_elements") * rows_of_chunk + group // channels
             byte = token % layout.integer("row_elements") * 2
             return first + group % channels, dimension % memory.banks, row, byte
+        case HeadKeysAttr() | HeadValuesAttr() as layout:
+            return _head_place(layout, memory, *indices)
         case layout:
             raise NotImplementedError(f"host.memory @{op.sym_name.data} has layout {layout}")
 
@@ -126,6 +128,28 @@ def _sequence_place(layout: KeysAttr | ValuesAttr, memory: PimMemory, slot: Inde
 
 def _places(layout: KeysAttr | ValuesAttr, memory: PimMemory) -> int:
     return ceil(layout.integer("slots") * layout.integer("channels") / memory.channels)
+
+
+def _head_place(
+    layout: HeadKeysAttr | HeadValuesAttr,
+    memory: PimMemory,
+    layer: Index,
+    slot: Index,
+    head: Index,
+    token: Index,
+    dimension: Index,
+) -> BankPlace:
+    parts, piece = layout.integer("parts"), dimension // 16
+    if isinstance(layout, HeadKeysAttr):
+        columns = layout.integer("columns")
+        bank, column = piece // columns, token // parts * columns + piece % columns
+    else:
+        banks = memory.banks // parts
+        bank, column = piece % banks, piece // banks * layout.integer("tokens") + token // parts
+    turn = (layer * layout.integer("slots") + slot) * layout.integer("heads_per_channel") + head // memory.channels
+    row = turn * layout.integer("rows_per_head") + column // memory.row_columns
+    byte = column % memory.row_columns * memory.column_bytes + dimension % 16 * 2
+    return head % memory.channels, bank * parts + token % parts, row, byte
 
 
 def _matrix_place(layout: MatrixAttr, memory: PimMemory, layer: Index, n: Index, k: Index) -> BankPlace:
@@ -179,5 +203,8 @@ def _row_count(op: host.MemoryOp, memory: PimMemory) -> int:
         case ValuesAttr() as layout:
             places = _places(layout, memory)
             return _shape(op)[0] * places * layout.integer("rows_per_sequence")
+        case HeadKeysAttr() | HeadValuesAttr() as layout:
+            keys = ("slots", "heads_per_channel", "rows_per_head")
+            return _shape(op)[0] * prod(layout.integer(key) for key in keys)
         case layout:
             return layout.integer("rows")  # pyright: ignore[reportAttributeAccessIssue]

@@ -11,6 +11,7 @@ from .functions import F32, exp, halving_tree, lane_sum
 from .layouts import MainMemory
 from .local import LocalMemory
 from .npu_instructions import Fields
+from .pim_head_instructions import HEAD_INSTRUCTIONS, HeadState
 
 _CLOSED = -1
 
@@ -24,6 +25,7 @@ class Pim:
         self.open_rows = np.full(memory.channels, _CLOSED)
         self.buffers = np.full((memory.channels, memory.buffer_columns, memory.column_elements), np.nan, F32)
         self.accumulators = np.zeros((memory.channels, memory.banks), F32)
+        self.heads = HeadState(memory)
 
     def run(self, name: str, fields: Fields) -> None:
         _EXECUTE[name](self, fields)
@@ -143,4 +145,5 @@ _EXECUTE: dict[str, Callable[[Pim, Fields], None]] = {
     "read": _read,
     "scatter": _scatter,
     "softmax": _softmax,
+    **HEAD_INSTRUCTIONS,
 }

@@ -24,7 +24,8 @@ VECTOR_OPS = (
 
 PIM_COMMANDS = tuple(opcode.name for opcode in PIM.opcodes if opcode.queue == "cmd")
 _COMMAND_LISTS = ("row_bus", "column_bus", "unchecked_data")  # of [controller]
-PLAIN = ("write", "read", "scatter", "softmax")  # need no [pim.instruction]: ordinary traffic and the softmax unit
+PLAIN = ("write", "read", "scatter", "softmax", "softmax_head", "fence")
+"""Instructions that need no [pim.instruction]: ordinary traffic, the softmax unit, and order."""
 
 
 SUM = re.compile(r"\s*\w+(\s*[+-]\s*\w+)*\s*")

@@ -181,6 +181,10 @@ class AllBank(Section):
 class Pim(Section):
     """The compute side of the memory. `commands` lists the instructions of the PIM set that the machine has.
 
+    `mac_operands`: the columns that a MAC names, of the row and of the buffer (both), of the row alone, or none; those that
+    it does not name start at 0. `parts`: the banks of a channel are in so many parts whose results are moved together, bank b
+    in part b mod parts.
+
     A machine without this section is a plain memory: no lanes, no instructions.
     """
 
@@ -193,6 +197,8 @@ class Pim(Section):
     softmax_latency_cycles: Count = 0
     mode_command: str = ""
     all_bank: AllBank | None = None
+    mac_operands: Literal["both", "row", "none"] = "both"
+    parts: Positive = 1
     instruction: dict[str, Instruction] = {}
 
 

@@ -16,7 +16,11 @@ POLICIES = ("npu-only", "attention-on-pim", "all-on-pim")
 
 @dataclass(frozen=True)
 class PipelineOptions:
-    """What the passes need to know. `machine` is the name of a machine or the path of a machine file."""
+    """What the passes need to know. `machine` is the name of a machine or the path of a machine file.
+
+    `mac_operands` is that of the machine unless given. `attention` is the layout of caches on the PIM, a head or a token at a
+    time. Targets for other simulators set both.
+    """
 
     machine: str
     policy: str = "npu-only"
@@ -29,6 +33,8 @@ class PipelineOptions:
     sub_batches: bool = False
     cache_channels: int = 0
     cache_slots: int = 0
+    mac_operands: str | None = None
+    attention: str = "tokens"
 
 
 def pipeline(stage: str, options: PipelineOptions) -> str:
@@ -39,9 +45,14 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
     if options.new_tokens is not None:
         specialise += f" new-tokens={options.new_tokens}"
     key = "file" if options.machine.endswith(".toml") else "name"
-    numbers = {"cache-channels": options.cache_channels, "cache-slots": options.cache_slots}
-    cache = " ".join(f"{name}={value}" for name, value in numbers.items() if value)
-    assign_layouts = f"assign-layouts{{{cache}}}" if cache else "assign-layouts"
+    chosen = {
+        "attention": "" if options.attention == "tokens" else options.attention,
+        "cache-channels": options.cache_channels,
+        "cache-slots": options.cache_slots,
+    }
+    layouts = " ".join(f"{name}={value}" for name, value in chosen.items() if value)
+    assign_layouts = f"assign-layouts{{{layouts}}}" if layouts else "assign-layouts"
+    operands = f" mac-operands={options.mac_operands}" if options.mac_operands is not None else ""
     passes = {
         "model": ("verify-model",),
         "llm": (
@@ -52,7 +63,7 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
             "verify-llm",
         ),
         "placed": (
-            f'attach-machine{{{key}="{options.machine}"}}',
+            f'attach-machine{{{key}="{options.machine}"{operands}}}',
             f"llm-place{{policy={options.policy}}}",
             "llm-outline-kernels",
             *(("interleave-sub-batches",) if options.sub_batches else ()),
@@ -62,6 +73,7 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
             assign_layouts,
             "convert-llm-to-npu",
             "convert-llm-to-pim",
+            "pim-fuse-attention",
             "npu-fold-copies",
             "npu-plan-tiles",
             "verify-kernels",

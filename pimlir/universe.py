@@ -45,6 +45,7 @@ UNIVERSE = Universe(
         "npu-insert-semaphores": _lazy("passes.npu.npu_insert_semaphores", "NpuInsertSemaphoresPass"),
         "npu-tile": _lazy("passes.npu.npu_tile", "NpuTilePass"),
         "pim-expand": _lazy("passes.pim.pim_expand", "PimExpandPass"),
+        "pim-fuse-attention": _lazy("passes.pim.pim_fuse_attention", "PimFuseAttentionPass"),
         "verify-kernels": _lazy("passes.kernels.verify_kernels", "VerifyKernelsPass"),
         "verify-llm": _lazy("passes.llm.verify_llm", "VerifyLlmPass"),
         "verify-machine": _lazy("passes.machine.verify_machine", "VerifyMachinePass"),
@@ -52,6 +53,8 @@ UNIVERSE = Universe(
         "verify-placed": _lazy("passes.placed.verify_placed", "VerifyPlacedPass"),
     },
     all_targets={
+        "aim-trace": _lazy("backends.exports.aim", "AimTraceTarget"),
+        "attacc-trace": _lazy("backends.exports.attacc", "AttaccTraceTarget"),
         "host-asm": _lazy("backends.targets", "HostAssemblyTarget"),
         "npu-asm": _lazy("backends.targets", "NpuAssemblyTarget"),
         "pim-asm": _lazy("backends.targets", "PimAssemblyTarget"),

@@ -205,12 +205,53 @@ def _pim_values(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
                     yield where[:, :, : part.shape[2]], part
 
 
+def _pim_head_keys(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
+    """Key cache [layers, slots, heads, context, head_dim]; a part is a column of one token and bank in all layers and slots."""
+    columns = region.layout["columns"]
+    for piece, stored, part in _head_pieces(memory, region, array):
+        for token in range(array.shape[3]):
+            at, number = token % region.layout["parts"], token // region.layout["parts"]
+            bank = piece // columns * region.layout["parts"] + at
+            yield stored(bank, number * columns + piece % columns), part[:, :, token]
+
+
+def _pim_head_values(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
+    """Value cache of the same shape; the pieces of a token are dealt out to the banks of its part."""
+    parts = region.layout["parts"]
+    for piece, stored, part in _head_pieces(memory, region, array):
+        chunk, bank = divmod(piece, memory.banks // parts)
+        for token in range(array.shape[3]):
+            at, number = token % parts, token // parts
+            yield stored(bank * parts + at, chunk * region.layout["tokens"] + number), part[:, :, token]
+
+
+def _head_pieces(memory: BankMemory, region: Region, array: np.ndarray) -> Iterator[tuple[int, Any, np.ndarray]]:
+    """Number, place and tensor of each piece of 16 dimensions of each head; place(bank, column) is where it is stored."""
+    layers, slots, heads, _, head_dim = array.shape
+    per_channel, rows = region.layout["heads_per_channel"], region.layout["rows_per_head"]
+    stored = memory.bank_rows(region, 0, layers * slots * per_channel * rows)
+    stored = stored.reshape(layers, slots, per_channel, rows, memory.banks, memory.channels, -1, LANES)
+    for head in range(heads):
+        turn, channel = divmod(head, memory.channels)
+        for piece in range(-(-head_dim // LANES)):
+
+            def place(
+                bank: int, column: int, turn: int = turn, channel: int = channel, piece: int = piece
+            ) -> np.ndarray:
+                row, column = divmod(column, stored.shape[-2])
+                return stored[:, :, turn, row, bank, channel, column, : min(LANES, head_dim - piece * LANES)]
+
+            yield piece, place, array[:, :, head, :, piece * LANES : (piece + 1) * LANES]
+
+
 _LAYOUTS: dict[str, Any] = {
     "row_major": _row_major,
     "tiles": _tiles,
     "pim_matrix": _pim_matrix,
     "pim_keys": _pim_keys,
     "pim_values": _pim_values,
+    "pim_head_keys": _pim_head_keys,
+    "pim_head_values": _pim_head_values,
     "rope_table": _row_major,
 }
 

@@ -12,10 +12,14 @@ from xdsl.parser import Parser
 from xdsl.passes import PassPipeline
 from xdsl.printer import Printer
 from xdsl.universe import Universe
+from xdsl.utils.arg_spec import parse_spec
+from xdsl.utils.exceptions import ArgSpecParseError
+from xdsl.utils.target import Target
 
 from ..backends.isa.image import Image
 from ..machines.loader import load_machine
 from ..passes.pipelines import STAGES, PipelineOptions, pipeline
+from .errors import UsageError
 
 
 @dataclass
@@ -75,6 +79,20 @@ def available_passes() -> dict[str, Callable]:
     from xdsl.transforms import get_all_passes
 
     return {**get_all_passes(), **Universe.get_multiverse().all_passes}
+
+
+def find_target(text: str) -> Target:
+    """One of our targets with its options, from a text such as `aim-trace{past=99}`."""
+    from pimlir.universe import UNIVERSE
+
+    targets = UNIVERSE.all_targets
+    try:
+        spec = parse_spec(text)
+        if spec.name not in targets:
+            raise ValueError(f"expected one of {', '.join(targets)}")
+        return targets[spec.name]().from_spec(spec)
+    except (ArgSpecParseError, ValueError) as error:
+        raise UsageError(f"target '{text}': {str(error).strip().splitlines()[-1].strip()}") from None
 
 
 def parse_module(text: str, name: str = "<stdin>") -> ModuleOp:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -171,6 +172,20 @@ def write_output(path: str | None, content: str | bytes) -> None:
             temporary.write_bytes(content)
         else:
             temporary.write_text(content, encoding="utf-8")
+
+
+@contextmanager
+def output_stream(path: str | None) -> Iterator[TextIO]:
+    """What `write_output` writes to, as a stream for long texts: nothing appears if the block ends with an exception."""
+    if path is not None and path != "-":
+        with atomic_file(Path(path)) as temporary, temporary.open("w", encoding="utf-8") as stream:
+            yield stream
+        return
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as stream:
+        yield stream
+        stream.seek(0)
+        shutil.copyfileobj(stream, sys.stdout)
+    sys.stdout.flush()
 
 
 @contextmanager

@@ -27,6 +27,8 @@ _KINDS = {
     "pim.matrix": "pim_matrix",
     "pim.keys": "pim_keys",
     "pim.values": "pim_values",
+    "pim.head_keys": "pim_head_keys",
+    "pim.head_values": "pim_head_values",
     "pim.staging": "pim_staging",
 }
 

@@ -40,6 +40,12 @@ class Region:
       - "pim_values": dimension j of head h in bank j mod banks of dim group g = h*groups_per_head + j div banks; group g in
         channel g mod channels; token chunk q = t div row_elements in row (layer*slots + slot)*rows_per_sequence +
         q*ceil(groups/channels) + g div channels, byte (t mod row_elements)*2;
+      - "pim_head_keys": head h in channel h mod channels; token t in part t mod parts, where a channel's bank b is bank b div
+        parts of part b mod parts; dimension j in bank (j div 16) div columns of the part, column (t div parts)*columns + (j
+        div 16) mod columns of the head, whose columns follow each other from row ((layer*slots + slot)*heads_per_channel + h
+        div channels)*rows_per_head on;
+      - "pim_head_values": the same but for dimension j, which is in bank (j div 16) mod n of the part, where a part has n
+        banks, column (j div 16) div n*tokens + t div parts;
       - "pim_staging": `rows` rows that vectors pass through on the way to the global buffers; holds no tensor between uses;
       - "rope_table": f32 [context, head_dim] row-major, cos then sin, `theta`; linear space.
     `source` is the weight symbol whose data fills it ("" for caches and generated tables).

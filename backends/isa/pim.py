@@ -6,8 +6,14 @@ channels [channel, channel + channels); such an instruction is executed by each 
 independently. Space 0 is the NPU's local memory, space 1 the softmax buffer (buffer die). Addresses and offsets are bytes,
 `column`, `columns`, `buffer_column` are columns. `row` is the same in all banks.
 `softmax` is ordered after everything before it and before everything after it, in all channels.
+
+Instructions from `write_vector` on are for attention by heads, in the manner of AttAcc: a head in a channel, its tokens over
+the `parts` parts of the channel. Bank b is in part b mod parts, as its bank b div parts there; token t is in part t mod parts,
+where it is number t div parts. For them a bank has two buffers, each as long as a global buffer, and two sets of 16 fp32
+results; `half` and `result_half` choose one.
 """
 
+from .pim_heads import HEAD_OPCODES
 from .spec import CONTROL, InstructionSet, Opcode
 
 SPACES = ("local", "softmax")
@@ -99,5 +105,6 @@ PIM = InstructionSet(
             floats=("scale",),
             defaults={"scale": 0x3F800000},
         ),
+        *HEAD_OPCODES,
     ),
 )

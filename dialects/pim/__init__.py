@@ -3,13 +3,13 @@
 from xdsl.ir import Dialect
 
 from ..hardware import PimMemoryAttr
-from . import instructions, structured
-from .types import KeysAttr, MatrixAttr, PimFieldsAttr, StagingAttr, ValuesAttr
+from . import head_instructions, instructions, structured
+from .types import HeadKeysAttr, HeadValuesAttr, KeysAttr, MatrixAttr, PimFieldsAttr, StagingAttr, ValuesAttr
 
 PIM = Dialect(
     "pim",
-    [*structured.STRUCTURED, *instructions.INSTRUCTIONS],
-    [PimFieldsAttr, MatrixAttr, KeysAttr, ValuesAttr, StagingAttr, PimMemoryAttr],
+    [*structured.STRUCTURED, *instructions.INSTRUCTIONS, *head_instructions.HEAD_INSTRUCTIONS],
+    [PimFieldsAttr, MatrixAttr, KeysAttr, ValuesAttr, HeadKeysAttr, HeadValuesAttr, StagingAttr, PimMemoryAttr],
 )
 
 MEMORY = "pim.memory"

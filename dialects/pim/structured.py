@@ -4,7 +4,7 @@ Operands are buffers in local memory (or, for attention with a softmax unit, in 
 are `host.memory` symbols with a `#pim` layout. `pim-expand` turns each into loops of bank commands.
 """
 
-from xdsl.dialects.builtin import FlatSymbolRefAttrConstr, FloatAttr, IndexType, f16, f32
+from xdsl.dialects.builtin import FlatSymbolRefAttrConstr, FloatAttr, IndexType, IntegerAttr, f16, f32
 from xdsl.irdl import (
     ParsePropInAttrDict,
     irdl_op_definition,
@@ -158,4 +158,52 @@ class ContextOp(StructuredOp):
             raise VerifyException(f"pim.context: o is {self.o.type}, expected f32: accumulators are read as fp32")
 
 
-STRUCTURED = [GemvOp, KVAppendOp, ScoresOp, SoftmaxRowsOp, ContextOp]
+@irdl_op_definition
+class AttendOp(StructuredOp):
+    """Scores, softmax and context of one sequence over caches with a head in a channel (`#pim.head_keys`, `#pim.head_values`).
+
+    `o[t][h] = sum_j softmax(scale * q[t][h] . key[j]) * value[j]`. All channels work on a head each; `in_flight` heads
+    follow each other in a channel so that the softmax of one is hidden behind the products of the other (1: no overlap).
+    s and p hold scores and probabilities in the softmax buffer.
+
+    Example:
+
+        %q, %s, %p, %o, %i, %past, %slot, %rows = "test.op"() : () -> (!host.buffer<1x512xf16>, !host.buffer<1x4x128xf32, softmax>, !host.buffer<1x4x128xf16, softmax>, !host.buffer<1x512xf32>, index, index, index, index)
+        pim.attend %q, @keys, @values[%i] at %past slot %slot via %s, %p -> %o rows %rows {in_flight = 2 : i64, scale = 1.250000e-01 : f32} : !host.buffer<1x512xf16>, !host.buffer<1x4x128xf32, softmax>, !host.buffer<1x4x128xf16, softmax> -> !host.buffer<1x512xf32>
+    """
+
+    name = "pim.attend"
+    q = operand_def(BufferType)
+    layer = operand_def(IndexType)
+    past = operand_def(IndexType)
+    slot = operand_def(IndexType)
+    s = operand_def(BufferType)
+    p = operand_def(BufferType)
+    o = operand_def(BufferType)
+    rows = operand_def(IndexType)
+    keys = prop_def(FlatSymbolRefAttrConstr)
+    values = prop_def(FlatSymbolRefAttrConstr)
+    in_flight = prop_def(IntegerAttr)
+    scale = prop_def(FloatAttr)
+    assembly_format = (
+        "$q `,` $keys `,` $values `[` $layer `]` `at` $past `slot` $slot `via` $s `,` $p `->` $o `rows` $rows attr-dict"
+        " `:` type($q) `,` type($s) `,` type($p) `->` type($o)"
+    )
+    irdl_options = (ParsePropInAttrDict(),)
+    traits = traits_def(MemoryWriteEffect())
+
+    def verify_(self) -> None:
+        s, p = buffer_type(self.s), buffer_type(self.p)
+        if len(s.shape) != 3 or (s.element, s.space.data) != (f32, "softmax"):
+            raise VerifyException(f"pim.attend: s is {s}, expected f32 in the softmax buffer")
+        if p.shape != s.shape or (p.element, p.space.data) != (f16, "softmax"):
+            raise VerifyException(f"pim.attend: p is {p}, expected f16 in the softmax buffer in the shape of s, {s}")
+        if buffer_type(self.o).element != f32:
+            raise VerifyException(f"pim.attend: o is {self.o.type}, expected f32: results are read as fp32")
+        if self.in_flight.value.data not in (1, 2):
+            raise VerifyException(
+                f"pim.attend: in_flight is {self.in_flight.value.data}, expected 1 or 2: halves of a buffer"
+            )
+
+
+STRUCTURED = [GemvOp, KVAppendOp, ScoresOp, SoftmaxRowsOp, ContextOp, AttendOp]

@@ -64,6 +64,37 @@ class ValuesAttr(RecordAttr):
 
 
 @irdl_attr_definition
+class HeadKeysAttr(RecordAttr):
+    """A key cache with a head in a channel, as AttAcc lays it out: head h in channel h mod channels.
+
+    A channel has `parts` parts; bank b is bank b div parts of part b mod parts. Token t is in part t mod parts, and takes
+    `columns` columns in each bank of the part: dimension j in bank j div (16 columns) there, column
+    (t div parts) * columns + (j div 16) mod columns of the head. The columns of a head follow each other from row
+    ((layer * slots + slot) * heads_per_channel + h div channels) * rows_per_head on.
+
+    Example: `#pim.head_keys<slots = 1, heads_per_channel = 2, parts = 16, columns = 2, rows_per_head = 8, head_dim = 128>`
+    """
+
+    name = "pim.head_keys"
+    keys = ("slots", "heads_per_channel", "parts", "columns", "rows_per_head", "head_dim")
+
+
+@irdl_attr_definition
+class HeadValuesAttr(RecordAttr):
+    """A value cache with a head in a channel: channels, parts and rows of a head as in `#pim.head_keys`.
+
+    The dimensions are cut into chunks of 16 a bank of a part: dimension j is lane j mod 16 of bank (j div 16) mod banks of
+    chunk j div (16 banks), where a part has `banks` banks. Token t is in column chunk * tokens + t div parts of the head:
+    a part has room for `tokens` tokens.
+
+    Example: `#pim.head_values<slots = 1, heads_per_channel = 2, parts = 16, tokens = 128, rows_per_head = 8, head_dim = 128>`
+    """
+
+    name = "pim.head_values"
+    keys = ("slots", "heads_per_channel", "parts", "tokens", "rows_per_head", "head_dim")
+
+
+@irdl_attr_definition
 class StagingAttr(RecordAttr):
     """Rows that a vector is written to before it is copied to the global buffers, on machines that fill them by row copy.
 

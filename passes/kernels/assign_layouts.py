@@ -1,6 +1,7 @@
 """Give every weight, cache and table that kernels use a place in main memory with a layout that its reader wants."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr, TensorType, f16, f32
@@ -14,7 +15,7 @@ from ...dialects.hardware import npu_core, pim_memory
 from ...dialects.npu.types import RopeTableAttr, RowMajorAttr
 from ...dialects.pim.types import StagingAttr
 from .buffers import context_of_buffers, kernels
-from .tiles import choose_keys, choose_matrix, choose_tiles, choose_values
+from .tiles import choose_head_keys, choose_head_values, choose_keys, choose_matrix, choose_tiles, choose_values
 
 STAGING = "staging"
 """Symbol of the row that vectors pass through on the way to the global buffers of a PIM without direct writes."""
@@ -29,7 +30,9 @@ class AssignLayoutsPass(ModulePass):
     NPU row-major. A weight that is read in two ways gets two places. `cache-channels` is the number of channels that a
     sequence's cache on the PIM is spread over (0: all of them). With one, attention of different sequences runs in
     different channels at a time, as in NeuPIMs; which, is decided by the slot that a sequence gets. `cache-slots` is the
-    number of slots (0: as many as sequences), more of them if channels are to hold different numbers of sequences.
+    number of slots (0: as many as sequences), more of them if channels are to hold different numbers of sequences. With
+    `attention=heads` a cache on the PIM has a head in a channel (`#pim.head_keys`, `#pim.head_values`), for machines with the
+    commands of `pim.attend`.
 
     Before:
 
@@ -45,6 +48,7 @@ class AssignLayoutsPass(ModulePass):
 
     cache_channels: int = 0
     cache_slots: int = 0
+    attention: Literal["tokens", "heads"] = "tokens"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         memories: dict[str, host.MemoryOp] = {}
@@ -100,8 +104,19 @@ class AssignLayoutsPass(ModulePass):
         shape = TensorType(f16, [layers, slots, heads, context, head_dim])
         keys: Attribute
         values: Attribute
-        if device == StringAttr("pim"):
-            memory = pim_memory(module)
+        memory = pim_memory(module)
+        if device == StringAttr("pim") and self.attention == "heads":
+            if not memory.has("mac_tree"):
+                raise PassFailedException(
+                    f"attention=heads needs the command mac_tree, which machine {memory.name} has not"
+                )
+            if self.cache_channels not in (0, memory.channels):
+                raise PassFailedException(
+                    f"cache-channels is {self.cache_channels}, but attention=heads spreads a sequence over all channels"
+                )
+            keys = choose_head_keys(slots, context, heads, head_dim, memory)
+            values = choose_head_values(slots, context, heads, head_dim, memory)
+        elif device == StringAttr("pim"):
             channels = self.cache_channels or memory.channels
             if memory.channels % channels:
                 raise PassFailedException(

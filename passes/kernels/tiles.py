@@ -4,7 +4,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from ...dialects.hardware import NpuCore, PimMemory
 from ...dialects.npu.types import TilesAttr
-from ...dialects.pim.types import KeysAttr, MatrixAttr, ValuesAttr
+from ...dialects.pim.types import HeadKeysAttr, HeadValuesAttr, KeysAttr, MatrixAttr, ValuesAttr
 from .linear_cost import choose_linear
 
 
@@ -24,7 +24,7 @@ def choose_matrix(outputs: int, inputs: int, memory: PimMemory) -> MatrixAttr:
     for first in range(0, inputs, chunk):
         width = -(-min(chunk, inputs - first) // memory.column_elements)
         columns.append(width)
-        per_row.append(memory.row_columns // width)
+        per_row.append(1 if memory.mac_operands == "none" else memory.row_columns // width)
         rows.append(-(-passes // per_row[-1]))
     return MatrixAttr.of(
         chunk=chunk,
@@ -41,7 +41,7 @@ def choose_keys(slots: int, context: int, heads: int, head_dim: int, memory: Pim
         raise PassFailedException(
             f"a key has {head_dim} elements, expected at most {memory.row_elements}: a row of a bank of {memory.name}"
         )
-    per_row = min(heads, memory.row_elements // head_dim)
+    per_row = 1 if memory.mac_operands == "none" else min(heads, memory.row_elements // head_dim)
     return KeysAttr.of(
         slots=slots,
         channels=channels,
@@ -55,13 +55,52 @@ def choose_keys(slots: int, context: int, heads: int, head_dim: int, memory: Pim
 def choose_values(slots: int, context: int, heads: int, head_dim: int, memory: PimMemory, channels: int) -> ValuesAttr:
     """Value cache of `slots` sequences of `context` tokens, each in `channels` channels."""
     per_head = -(-head_dim // memory.banks)
-    chunks = -(-context // memory.row_elements)
+    elements = memory.row_elements
+    if memory.mac_operands == "none":  # one MAC reads all that a row holds
+        elements = min(elements, memory.buffer_columns * memory.column_elements)
+    chunks = -(-context // elements)
     return ValuesAttr.of(
         slots=slots,
         channels=channels,
         groups=heads * per_head,
         groups_per_head=per_head,
         rows_per_sequence=chunks * -(-heads * per_head // channels),
-        row_elements=memory.row_elements,
+        row_elements=elements,
         head_dim=head_dim,
     )
+
+
+def choose_head_keys(slots: int, context: int, heads: int, head_dim: int, memory: PimMemory) -> HeadKeysAttr:
+    """Key cache of `slots` sequences of `context` tokens with a head in a channel."""
+    columns = _columns_of_part(head_dim, memory)
+    return HeadKeysAttr.of(
+        slots=slots,
+        heads_per_channel=-(-heads // memory.channels),
+        parts=memory.parts,
+        columns=columns,
+        rows_per_head=-(-(-(-context // memory.parts) * columns) // memory.row_columns),
+        head_dim=head_dim,
+    )
+
+
+def choose_head_values(slots: int, context: int, heads: int, head_dim: int, memory: PimMemory) -> HeadValuesAttr:
+    """Value cache of `slots` sequences of `context` tokens with a head in a channel."""
+    tokens = -(-context // memory.parts)
+    if tokens > memory.buffer_columns * memory.column_elements:
+        raise PassFailedException(
+            f"a context of {context} tokens has {tokens} in each of {memory.parts} parts, the buffers of {memory.name} hold "
+            f"{memory.buffer_columns * memory.column_elements} probabilities"
+        )
+    return HeadValuesAttr.of(
+        slots=slots,
+        heads_per_channel=-(-heads // memory.channels),
+        parts=memory.parts,
+        tokens=tokens,
+        rows_per_head=-(-_columns_of_part(head_dim, memory) * tokens // memory.row_columns),
+        head_dim=head_dim,
+    )
+
+
+def _columns_of_part(head_dim: int, memory: PimMemory) -> int:
+    """Columns that a vector takes in every bank of a part."""
+    return -(-head_dim // (memory.banks // memory.parts * memory.column_elements))

@@ -12,7 +12,7 @@ from xdsl.utils.exceptions import PassFailedException
 from ...dialects import host
 from ...dialects.hardware import pim_memory
 from ...dialects.npu.types import TilesAttr
-from ...dialects.pim.types import KeysAttr, MatrixAttr, StagingAttr, ValuesAttr
+from ...dialects.pim.types import HeadKeysAttr, HeadValuesAttr, KeysAttr, MatrixAttr, StagingAttr, ValuesAttr
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,9 @@ def rows_of(tensor: host.MemoryOp, channels: int) -> int | None:
             return shape[0] * places_of(layout, channels) * slot
         case ValuesAttr() as layout:
             return shape[0] * places_of(layout, channels) * layout.integer("rows_per_sequence")
+        case HeadKeysAttr() | HeadValuesAttr() as layout:
+            slot = layout.integer("heads_per_channel") * layout.integer("rows_per_head")
+            return shape[0] * layout.integer("slots") * slot
         case StagingAttr() as layout:
             return layout.integer("rows")
         case _:

@@ -1,7 +1,7 @@
 """Put the hardware of a machine file on the module, so that the passes after it need nothing else."""
 
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Literal, Self
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
@@ -19,7 +19,8 @@ class AttachMachinePass(ModulePass):
     """Describe the machine on the module: shapes, capacities and rates of the tile machine, and those of the memory.
 
     `name` is a machine that comes with pimlir, `file` a machine file; give one of them. A machine that is already
-    attached is replaced.
+    attached is replaced. `mac-operands` overrides which columns a MAC names (`both`, `row` or `none`), for programs that
+    another simulator must be able to express.
 
     Before:
 
@@ -34,6 +35,7 @@ class AttachMachinePass(ModulePass):
 
     machine: str | None = None  # the option `name`
     file: str | None = None
+    mac_operands: Literal["both", "row", "none"] | None = None
 
     @classmethod
     def from_spec(cls, spec: ArgSpec) -> Self:
@@ -73,6 +75,8 @@ class AttachMachinePass(ModulePass):
                 pim.dual_row_buffer,
                 pim.softmax_buffer_bytes,
                 tuple(pim.commands),
+                self.mac_operands or pim.mac_operands,
+                pim.parts,
             )
         )
 

@@ -148,6 +148,8 @@ def scores(op: pim.ScoresOp, context: CommandContext) -> None:
             f"a query of {keys.head_dim} elements needs {depth} columns, "
             f"the global buffer of {memory.name} has {memory.buffer_columns}"
         )
+    if memory.mac_operands != "both":
+        fits = 1  # a query that a MAC reads starts the buffer
     together = _divisor(gcd(kv_heads, keys.per_row), max(fits // group, 1))
     queries = group if fits >= group else _divisor(group, fits)
     with build.loop(op.rows, "token") as token:

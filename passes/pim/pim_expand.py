@@ -10,10 +10,11 @@ from xdsl.passes import ModulePass
 
 from ...dialects.hardware import pim_memory
 from ...dialects.pim import structured as pim
-from ...dialects.structured import StructuredOp
+from ...dialects.pim.types import HeadKeysAttr
+from ...dialects.structured import StructuredOp, symbol_of
 from ..kernels.buffers import kernels
 from ..tile_builder import TileBuilder, erase_unused_views, memory_table
-from . import expand_attention, expand_gemv
+from . import expand_attention, expand_gemv, expand_heads, head_cache
 from .command_context import CommandContext
 
 
@@ -63,6 +64,8 @@ def expand(op: StructuredOp, context: CommandContext) -> None:
     match op:
         case pim.GemvOp():
             expand_gemv.gemv(op, context)
+        case pim.KVAppendOp() if isinstance(context.memories[symbol_of(op.keys)].layout, HeadKeysAttr):
+            head_cache.kv_append(op, context)
         case pim.KVAppendOp():
             expand_attention.kv_append(op, context)
         case pim.ScoresOp():
@@ -71,5 +74,7 @@ def expand(op: StructuredOp, context: CommandContext) -> None:
             expand_attention.softmax_rows(op, context)
         case pim.ContextOp():
             expand_attention.context(op, context)
+        case pim.AttendOp():
+            expand_heads.attend(op, context)
         case _:
             raise NotImplementedError(op.name)

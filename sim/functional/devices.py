@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ...backends.isa.image import Buffer, Image, Program
+from ...backends.isa.pim_heads import RESULTS
 from ...backends.isa.spec import REGISTERS
 from ..memory import DTYPES, BankMemory
 from .dispatch import FAULT_SIZE, SEQUENCE_FIELDS
@@ -34,6 +35,9 @@ class Devices:
         self.weights = np.zeros((npu["arrays"], npu["array_rows"], 2 * npu["array_cols"]), np.uint8)
         self.global_buffers = np.zeros((memory.channels, pim.get("buffer_bytes", 0) // 2), np.float32)
         self.accumulators = np.zeros((memory.channels, memory.banks), np.float32)
+        elements = pim.get("buffer_bytes", 0) // 2 if "mac_tree" in pim.get("commands", ()) else 0
+        self.unit_buffers = np.zeros((memory.channels, memory.banks, 2, elements), np.float32)
+        self.results = np.zeros((memory.channels, memory.banks, 2, RESULTS if elements else 0), np.float32)
         self.open_rows = np.full(memory.channels, CLOSED, np.int64)
         self.dual_row_buffer = bool(pim.get("dual_row_buffer", False))
         self.scratch = np.zeros(SCRATCH, np.float32)
@@ -75,6 +79,8 @@ class Devices:
                 self.softmax_buffer,
                 self.global_buffers,
                 self.accumulators,
+                self.unit_buffers,
+                self.results,
                 self.open_rows,
                 self.dual_row_buffer,
                 self.scratch,

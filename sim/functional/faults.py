@@ -24,6 +24,8 @@ def fault_error(program: Program, fault: np.ndarray) -> SimulationError:
 def _reason(opcode: Opcode, fault: np.ndarray) -> str:
     low, high, limit = (int(fault[i]) for i in (FAULT_LOW, FAULT_HIGH, FAULT_LIMIT))
     match int(fault[FAULT_KIND]):
+        case dispatch.OK:  # a model of time stopped at an instruction that it does not know
+            return "its time is not modelled: execute it without timing, or export the program as a trace"
         case dispatch.DEADLOCK:
             return f"deadlock: needs {high} of semaphore {low}, earlier instructions left {limit}"
         case dispatch.ROW_CLOSED:

@@ -30,12 +30,14 @@ from .dispatch import (
 )
 from .half import LANES, copy, dot_columns, float_of, load_float, store_float, store_half
 from .jit import entry, inner
+from .pim_heads import FIRST_HEAD, SOFTMAX_HEAD, run_head, selects
 from .rows import CHUNK, add_lanes, narrow_row, total, widen_row
 
 _write_buffer, _copy_row = columns(PIM["write_buffer"]), columns(PIM["copy_row"])
 _activate, _mac, _precharge = columns(PIM["activate"]), columns(PIM["mac"]), columns(PIM["precharge"])
 _read_acc, _write, _read = columns(PIM["read_acc"]), columns(PIM["write"]), columns(PIM["read"])
 _scatter, _softmax = columns(PIM["scatter"]), columns(PIM["softmax"])
+_softmax_head = columns(PIM["softmax_head"])
 
 _WRITE_BUFFER, _COPY_ROW = PIM["write_buffer"].number, PIM["copy_row"].number
 _ACTIVATE, _MAC, _PRECHARGE = PIM["activate"].number, PIM["mac"].number, PIM["precharge"].number
@@ -60,6 +62,8 @@ def run_pim(
     softmax_buffer,
     global_buffers,
     accumulators,
+    unit_buffers,
+    results,
     open_rows,
     dual_row_buffer,
     scratch,
@@ -68,7 +72,8 @@ def run_pim(
     """Run a program to its end; OK, or why an instruction could not be executed (details in `fault`).
 
     `memory` is uint8[rows, banks, channels, row_bytes], `global_buffers` float32[channels, elements] (the exact values
-    of its f16 contents), `accumulators` float32[channels, banks], `open_rows` int64[channels] (the row that PIM has open, or -1).
+    of its f16 contents), `accumulators` float32[channels, banks], `open_rows` int64[channels] (the row that PIM has open, or -1);
+    `unit_buffers` and `results` are those of run_head.
     """
     row = np.empty(WIDTH, np.int64)
     pc = ZERO
@@ -110,6 +115,10 @@ def run_pim(
         elif opcode == _SCATTER:
             done = run_scatter(row, memory, local, fault)
             close_row(row, _scatter.channel, ONE, _scatter.row, open_rows, dual_row_buffer, done)
+        elif opcode == SOFTMAX_HEAD:
+            done = run_softmax_head(row, softmax_buffer, len(open_rows), scratch, fault)
+        elif opcode >= FIRST_HEAD:
+            done = run_head(row, memory, local, softmax_buffer, unit_buffers, results, open_rows, fault)
         else:
             done = run_softmax(row, softmax_buffer, scratch, fault)
         if not done:
@@ -128,14 +137,6 @@ def close_row(row, channel_column, channels, row_column, open_rows, dual_row_buf
     for channel in range(first, first + channels):
         if open_rows[channel] != row[row_column]:
             open_rows[channel] = CLOSED
-
-
-@inner
-def selects(fault, row, channel_column, channels_column, available):
-    """Whether [channel, channel + channels) are channels of the machine."""
-    return within(fault, row, channel_column, ZERO, available) and within(
-        fault, row, channels_column, ZERO, available - row[channel_column]
-    )
 
 
 @inner
@@ -331,28 +332,52 @@ def run_softmax(row, buffer, scratch, fault):
         and spans(fault, row, _softmax.dst, len(buffer), row[_softmax.dst_stride], rows, HALF_BYTES * cols)
     ):
         return False
-    lanes = scratch[CHUNK : CHUNK + LANES]
     for r in range(rows):
         src = row[_softmax.src] + r * row[_softmax.src_stride]
         dst = row[_softmax.dst] + r * row[_softmax.dst_stride]
-        largest = np.float32(-np.inf)
-        for c in range(count):
-            value = load_float(buffer, src + 4 * c) * scale
-            largest = value if value > largest or value != value else largest
-        lanes[:] = 0
-        for c in range(0, count, CHUNK):
-            _exponentials(scratch, buffer, src + 4 * c, scale, largest, min(CHUNK, count - c))
-            add_lanes(lanes, scratch, min(CHUNK, count - c))
-        divisor = total(lanes)
-        for c in range(0, count, CHUNK):
-            part = min(CHUNK, count - c)
-            _exponentials(scratch, buffer, src + 4 * c, scale, largest, part)
-            for i in range(part):
-                scratch[i] /= divisor
-            narrow_row(buffer, dst + 2 * c, scratch, part)
+        _softmax_row(buffer, src, dst, count, scale, scratch)
         for c in range(count, cols):
             store_half(buffer, dst + 2 * c, np.float32(0))
     return True
+
+
+@inner
+def run_softmax_head(row, buffer, channels, scratch, fault):
+    """Softmax of one row for each selected channel, f32 to f16."""
+    count, cols = row[_softmax_head.channels], row[_softmax_head.cols]
+    if not (
+        selects(fault, row, _softmax_head.channel, _softmax_head.channels, channels)
+        and counted(fault, row, _softmax_head.channels, _softmax_head.cols)
+        and spans(fault, row, _softmax_head.src, len(buffer), row[_softmax_head.src_stride], count, WORD * cols)
+        and spans(fault, row, _softmax_head.dst, len(buffer), row[_softmax_head.dst_stride], count, HALF_BYTES * cols)
+    ):
+        return False
+    for i in range(count):
+        src = row[_softmax_head.src] + i * row[_softmax_head.src_stride]
+        dst = row[_softmax_head.dst] + i * row[_softmax_head.dst_stride]
+        _softmax_row(buffer, src, dst, cols, float_of(row[_softmax_head.scale]), scratch)
+    return True
+
+
+@inner
+def _softmax_row(buffer, src, dst, count, scale, scratch):
+    """f16 at `dst` = softmax of `count` f32 at `src` times `scale`."""
+    lanes = scratch[CHUNK : CHUNK + LANES]
+    largest = np.float32(-np.inf)
+    for c in range(count):
+        value = load_float(buffer, src + 4 * c) * scale
+        largest = value if value > largest or value != value else largest
+    lanes[:] = 0
+    for c in range(0, count, CHUNK):
+        _exponentials(scratch, buffer, src + 4 * c, scale, largest, min(CHUNK, count - c))
+        add_lanes(lanes, scratch, min(CHUNK, count - c))
+    divisor = total(lanes)
+    for c in range(0, count, CHUNK):
+        part = min(CHUNK, count - c)
+        _exponentials(scratch, buffer, src + 4 * c, scale, largest, part)
+        for i in range(part):
+            scratch[i] /= divisor
+        narrow_row(buffer, dst + 2 * c, scratch, part)
 
 
 @inner

@@ -118,3 +118,31 @@ def test_json_is_one_object(pimlir, model):
     out = pimlir("run", model, "--machine", "tiny", "--prompt-ids", "1", "--tokens", 1, "--json").out
     assert out.endswith("}\n") and len(out.splitlines()) == 1
     json.loads(out)
+
+
+AIM = "--machine", "aim", "--phase", "decode", "--context", 64
+
+
+def test_a_trace_for_another_simulator_is_written(pimlir, model, tmp_path):
+    outcome = pimlir("compile", model, *AIM, "--place", "all-on-pim", "-t", "aim-trace", "-o", "step.trace")
+    assert (outcome.code, outcome.out) == (0, "") and "wrote step.trace, " in outcome.err
+    lines = (tmp_path / "step.trace").read_text().splitlines()
+    assert lines[-1] == "AiM EOC" and any(line.startswith("AiM MAC_ABK ") for line in lines)
+    assert pimlir("sim", "--trace", "step.trace", "--machine", "aim-head", "--json").json["commands"]["MAC16"] > 0
+
+
+def test_a_target_without_an_output_goes_to_stdout(pimlir, model):
+    assert pimlir("compile", model, *AIM, "-t", "aim-trace{past=3}").out.endswith("AiM SYNC\nAiM EOC\n")
+    assert pimlir("compile", model, *TINY, "-t", "pim-asm").out.startswith(".program @")
+
+
+def test_the_machine_of_a_target_is_its_simulators(pimlir, model):
+    text = pimlir("compile", model, "--context", 64, "-t", "attacc-trace{ordinary=skip}").out
+    assert {line.split()[0] for line in text.splitlines()} >= {"PIM_WR_GB", "PIM_MAC_AB", "PIM_SFM", "PIM_BARRIER"}
+
+
+def test_the_same_trace_comes_out_of_xdsl_opt(pimlir, model):
+    once = pimlir("compile", model, *AIM, "-t", "aim-trace").out
+    set_ = ("--set", "attach-machine.mac-operands=none")
+    pimlir("compile", model, *AIM, *set_, "--to", "machine", "-o", "machine.mlir")
+    assert pimlir("compile", "machine.mlir", "--from", "machine", "-t", "aim-trace").out == once

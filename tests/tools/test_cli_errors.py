@@ -234,3 +234,29 @@ def test_a_closed_pipe_is_quiet(pimlir, model, monkeypatch):
 def test_bad_requests(pimlir, arguments, message):
     outcome = pimlir("run", "gpt3-7b", "--timing-only", "--no-prefill", "--tokens", "1", *arguments)
     assert failed(outcome).startswith(message)
+
+
+def test_a_trace_that_cannot_be_written_leaves_no_file(pimlir, model):
+    options = ("--context", 64, "-t", "attacc-trace", "-o", "step.trace")
+    assert "(write): no fence orders ordinary accesses" in failed(pimlir("compile", model, *options))
+    assert "expected at most 32 of 16" in failed(pimlir("compile", model, "--machine", "tiny", "-t", "aim-trace"))
+    assert not list(Path().glob("*.trace*"))
+
+
+def test_a_step_outside_of_the_bounds(pimlir, model):
+    options = ("--machine", "aim", "--context", 64, "-t", "aim-trace{past=64}")
+    assert failed(pimlir("compile", model, *options)) == (
+        "aim-trace: past + new is 65, expected 1..64: the bounds of the module"
+    )
+
+
+def test_unknown_target(pimlir, model):
+    message = failed(pimlir("compile", model, "-t", "vhdl"), 2)
+    assert message.startswith("target 'vhdl': expected one of aim-trace, attacc-trace, host-asm")
+
+
+def test_instructions_whose_time_is_not_modelled(pimlir, model):
+    heads = ("--machine", "attacc-bank", "--context", 64, "--set", "assign-layouts.attention=heads")
+    pimlir("compile", model, *heads, "-o", "heads.pimg")
+    message = failed(pimlir("run", "heads.pimg", "--timing-only", "--prompt-length", 4, "--tokens", 1))
+    assert "(write_vector) of scores: its time is not modelled" in message

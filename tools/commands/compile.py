@@ -1,23 +1,25 @@
-"""Compile a model: to a program image, or to the IR of any stage.
+"""Compile a model: to a program image, to the IR of any stage, or to what a target makes of the last stage.
 
-Without --to the result is an image file. With --from STAGE, MODEL is IR of that stage (a .mlir file, or - for stdin).
+Without --to and --target the result is an image file. With --from STAGE, MODEL is IR of that stage (a .mlir file, or - for
+stdin). Targets are those of `xdsl-opt -t`: assembly text, and traces for other simulators.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...passes.pipelines import STAGES, PipelineOptions
-from ..console import Progress, Table, amount, print_tables, read_text, write_output
+from ..console import Progress, Table, amount, output_stream, print_tables, read_text, write_output
 from ..errors import OK, CommandError, UsageError, user_message
 from .arguments import DEFAULT_MACHINE, DEFAULT_PLACE, MODEL_HELP, add_machine, add_place, positive
 
 if TYPE_CHECKING:
     from xdsl.dialects.builtin import ModuleOp
+    from xdsl.utils.target import Target
 
     from ..build import Build
 
@@ -40,6 +42,7 @@ class CompileOptions:
     new_tokens: int | None = None
     start: str = "model"
     to: str = IMAGE
+    target: str | None = None
     ignore_capacity: bool = False
     overrides: tuple[str, ...] = ()
 
@@ -59,41 +62,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bounds.add_argument("--context", type=positive, metavar="L", help="longest sequence (default: the model's)")
     bounds.add_argument("--new-tokens", type=positive, metavar="N", help="most token rows (default: 32; decode: batch)")
     stages = parser.add_argument_group("stages")
-    stages.add_argument("--to", choices=(*STAGES, IMAGE), default=IMAGE, help="where to stop (default: image)")
+    end = stages.add_mutually_exclusive_group()
+    end.add_argument("--to", choices=(*STAGES, IMAGE), default=IMAGE, help="where to stop (default: image)")
+    end.add_argument(
+        "-t",
+        "--target",
+        metavar="TARGET",
+        help="npu-asm, pim-asm, host-asm, or a step for another simulator: aim-trace, attacc-trace; with options aim-trace{past=99}",
+    )
     stages.add_argument("--from", dest="start", choices=STAGES, help="MODEL is IR of this stage")
     stages.add_argument("--dump-stages-to", metavar="DIR", help="write the IR of every stage and the assembly there")
     stages.add_argument(
         "--set", dest="overrides", action="append", default=[], metavar="PASS.OPTION=VALUE", help="change a pass option"
     )
-    parser.add_argument("-o", "--output", metavar="FILE", help="IR: default stdout; image: default MODEL-MACHINE.pimg")
+    parser.add_argument("-o", "--output", metavar="FILE", help="default stdout; image: default MODEL-MACHINE.pimg")
 
 
 def execute(arguments: argparse.Namespace) -> int:
+    from ..compiler import find_target
+
     values = {field.name: getattr(arguments, field.name) for field in fields(CompileOptions)}
     options = CompileOptions(**{**values, "start": arguments.start or "model", "overrides": tuple(arguments.overrides)})
+    target = None if options.target is None else find_target(options.target)
+    output, size = arguments.output, 0
     with Progress() as progress:
-        build = prepare(options, from_ir=arguments.start is not None)
+        build = prepare(options, arguments.start is not None, target)
         build.to(STAGES[-1] if options.to == IMAGE else options.to, progress.say)
-        result: str | bytes
-        if options.to == IMAGE:
+        result: str | bytes = ""
+        if target is None and options.to == IMAGE:
             from ...backends.isa.container import image_bytes
 
             result = image_bytes(build.image(progress.say))
-            output = arguments.output or default_name(options.model, build.compilation.options.machine)
-        else:
-            result, output = build.stages[options.to], arguments.output
+            output = output or default_name(options.model, build.compilation.options.machine)
+        elif target is None:
+            result = build.stages[options.to]
     if arguments.dump_stages_to is not None:
         dump_stages(build, Path(arguments.dump_stages_to))
-    write_output(output, result)
+    if target is not None:
+        with output_stream(output) as stream:
+            target.emit(build.compilation.context, build.module, stream)
+            size = stream.tell()
+    else:
+        write_output(output, result)
+        size = len(result)
     rows = [(cost.stage, amount(cost.seconds, "s") if cost.seconds else None, cost.operations) for cost in build.costs]
     print_tables([Table("", ("stage", "time>", "ops>"), rows)], sys.stderr)
     if output not in (None, "-"):
-        print(f"wrote {output}, {amount(len(result), 'B')}", file=sys.stderr)
+        print(f"wrote {output}, {amount(size, 'B')}", file=sys.stderr)
     return OK
 
 
-def prepare(options: CompileOptions, from_ir: bool = False) -> Build:
-    """The compilation at its first stage."""
+def prepare(options: CompileOptions, from_ir: bool = False, target: Target | None = None) -> Build:
+    """The compilation at its first stage; a target for another simulator decides what programs may do."""
+    from ...backends.exports.step import StepTarget
     from ...frontends.model import load_model
     from ...machines.loader import load_machine
     from ..build import Build, model_meta, parse_overrides
@@ -110,7 +131,8 @@ def prepare(options: CompileOptions, from_ir: bool = False) -> Build:
     else:
         model = load_model(options.model)
         module, attached, meta = model.build_module(), None, model_meta(model, options.model)
-    machine = options.machine or attached or DEFAULT_MACHINE
+    usual = target.machine if isinstance(target, StepTarget) else DEFAULT_MACHINE
+    machine = options.machine or attached or usual
     if to not in ("model", "llm"):
         found = load_machine(machine).name
         if attached not in (None, found):
@@ -127,6 +149,10 @@ def prepare(options: CompileOptions, from_ir: bool = False) -> Build:
         new_tokens=options.new_tokens,
         ignore_capacity=options.ignore_capacity,
     )
+    if isinstance(target, StepTarget):
+        by_heads = "mac_tree" in load_machine(machine).pim.commands
+        attention = target.attention if by_heads else pipeline_options.attention
+        pipeline_options = replace(pipeline_options, mac_operands=target.mac_operands, attention=attention)
     build = Build(module, pipeline_options, start, overrides, meta)
     return build
 

@@ -83,3 +83,37 @@ pim.mac(column = 0, columns = 1, buffer_column = 0, channel = 0, channels = 1) w
 
 // CHECK: pim.memory t has softmax_buffer_bytes 0, expected at least 1: it has the softmax command
 "test.op"() {l = #pim.memory<name = "t", channels = 1, banks = 4, rows = 64, row_bytes = 256, column_bytes = 32, buffer_bytes = 128, dual_row_buffer = false, softmax_buffer_bytes = 0, commands = [softmax]>} : () -> ()
+
+// -----
+
+// CHECK: pim.attend: in_flight is 3, expected 1 or 2: halves of a buffer
+%x, %y, %s, %p, %i = "test.op"() : () -> (!host.buffer<1x64xf16>, !host.buffer<1x64xf32>, !host.buffer<1x4x64xf32, softmax>, !host.buffer<1x4x64xf16, softmax>, index)
+pim.attend %x, @keys, @values[%i] at %i slot %i via %s, %p -> %y rows %i {in_flight = 3 : i64, scale = 1.0 : f32} : !host.buffer<1x64xf16>, !host.buffer<1x4x64xf32, softmax>, !host.buffer<1x4x64xf16, softmax> -> !host.buffer<1x64xf32>
+
+// -----
+
+// CHECK: pim.attend: s is !host.buffer<1x4x64xf32>, expected f32 in the softmax buffer
+%x, %y, %s, %p, %i = "test.op"() : () -> (!host.buffer<1x64xf16>, !host.buffer<1x64xf32>, !host.buffer<1x4x64xf32>, !host.buffer<1x4x64xf16, softmax>, index)
+pim.attend %x, @keys, @values[%i] at %i slot %i via %s, %p -> %y rows %i {in_flight = 1 : i64, scale = 1.0 : f32} : !host.buffer<1x64xf16>, !host.buffer<1x4x64xf32>, !host.buffer<1x4x64xf16, softmax> -> !host.buffer<1x64xf32>
+
+// -----
+
+// CHECK: pim.attend: p is !host.buffer<1x4x32xf16, softmax>, expected f16 in the softmax buffer in the shape of s
+%x, %y, %s, %p, %i = "test.op"() : () -> (!host.buffer<1x64xf16>, !host.buffer<1x64xf32>, !host.buffer<1x4x64xf32, softmax>, !host.buffer<1x4x32xf16, softmax>, index)
+pim.attend %x, @keys, @values[%i] at %i slot %i via %s, %p -> %y rows %i {in_flight = 1 : i64, scale = 1.0 : f32} : !host.buffer<1x64xf16>, !host.buffer<1x4x64xf32, softmax>, !host.buffer<1x4x32xf16, softmax> -> !host.buffer<1x64xf32>
+
+// -----
+
+// CHECK: pim.attend: o is !host.buffer<1x64xf16>, expected f32: results are read as fp32
+%x, %s, %p, %i = "test.op"() : () -> (!host.buffer<1x64xf16>, !host.buffer<1x4x64xf32, softmax>, !host.buffer<1x4x64xf16, softmax>, index)
+pim.attend %x, @keys, @values[%i] at %i slot %i via %s, %p -> %x rows %i {in_flight = 1 : i64, scale = 1.0 : f32} : !host.buffer<1x64xf16>, !host.buffer<1x4x64xf32, softmax>, !host.buffer<1x4x64xf16, softmax> -> !host.buffer<1x64xf16>
+
+// -----
+
+// CHECK: pim.memory t has mac_operands column, expected one of both, row, none
+"test.op"() {m = #pim.memory<name = "t", channels = 2, banks = 8, rows = 64, row_bytes = 256, column_bytes = 32, buffer_bytes = 128, dual_row_buffer = false, softmax_buffer_bytes = 0, commands = [], mac_operands = "column">} : () -> ()
+
+// -----
+
+// CHECK: pim.memory t has parts 3, expected a divisor of the 8 banks
+"test.op"() {m = #pim.memory<name = "t", channels = 2, banks = 8, rows = 64, row_bytes = 256, column_bytes = 32, buffer_bytes = 128, dual_row_buffer = false, softmax_buffer_bytes = 0, commands = [], parts = 3>} : () -> ()

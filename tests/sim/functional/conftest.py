@@ -31,9 +31,10 @@ ROWS = 24
 class Bench:
     """A machine on which instructions are written and run one program at a time."""
 
-    def __init__(self, device: str, dual_row_buffer: bool = False):
+    def __init__(self, device: str, dual_row_buffer: bool = False, commands: tuple[str, ...] = ()):
         self.device = device
-        machine = {**MACHINE, "pim": {**MACHINE["pim"], "dual_row_buffer": dual_row_buffer}}
+        pim = {**MACHINE["pim"], "dual_row_buffer": dual_row_buffer, "commands": commands}
+        machine = {**MACHINE, "pim": pim}
         memory = machine["memory"]
         linear = LINEAR_ROWS * memory["channels"] * 4 * memory["row_bytes"]
         plan = ProgramBuilder("plan", "host").finish()
@@ -57,7 +58,17 @@ class Bench:
 
     def _with_program(self) -> Devices:
         devices = Devices(self.image, self.memory)
-        for name in ("local", "softmax_buffer", "weights", "global_buffers", "accumulators", "open_rows"):
+        names = (
+            "local",
+            "softmax_buffer",
+            "weights",
+            "global_buffers",
+            "accumulators",
+            "unit_buffers",
+            "results",
+            "open_rows",
+        )
+        for name in names:
             setattr(devices, name, getattr(self.devices, name))
         return devices
 
@@ -99,3 +110,9 @@ def pim() -> Bench:
 @pytest.fixture
 def dual_pim() -> Bench:
     return Bench("pim", dual_row_buffer=True)
+
+
+@pytest.fixture
+def head_pim() -> Bench:
+    """With the buffers and results of attention by heads."""
+    return Bench("pim", commands=("mac_tree",))

@@ -1,0 +1,1 @@
+"""Exporters: PIM programs in the trace formats of other simulators."""

@@ -1,0 +1,76 @@
+"""Caches with a head in a channel: where their rows are, and the commands that append a token."""
+
+from __future__ import annotations
+
+from xdsl.dialects.builtin import TensorType
+from xdsl.ir import SSAValue
+
+from ...dialects.affine_fields import AffineSum
+from ...dialects.pim import instructions as isa
+from ...dialects.pim import structured as pim
+from ...dialects.pim.types import HeadKeysAttr, HeadValuesAttr
+from ...dialects.structured import buffer_type, symbol_of
+from ..tile_builder import Scalar, address
+from .command_context import CommandContext
+
+
+class HeadCache:
+    """Rows of the heads of a key or value cache."""
+
+    def __init__(
+        self,
+        symbol: str,
+        kind: type[HeadKeysAttr] | type[HeadValuesAttr],
+        layer: SSAValue,
+        slot: SSAValue,
+        context: CommandContext,
+    ):
+        layout = context.layout(symbol, kind)
+        type_ = context.memories[symbol].type
+        assert isinstance(type_, TensorType)
+        self.heads = type_.get_shape()[2]
+        self.head_dim = layout.integer("head_dim")
+        self.tokens = layout.integer("tokens") if isinstance(layout, HeadValuesAttr) else 0
+        self.rows_per_head = layout.integer("rows_per_head")
+        slot_rows = layout.integer("heads_per_channel") * self.rows_per_head
+        self.base = context.build.address_of(symbol)
+        self.base += AffineSum.of(layer) * (layout.integer("slots") * slot_rows) + AffineSum.of(slot) * slot_rows
+
+
+def kv_append(op: pim.KVAppendOp, context: CommandContext) -> None:
+    """A new token's key and value to the banks of its part: dimensions in pieces of whole columns, in order."""
+    build, memory = context.build, context.memory
+    keys = HeadCache(symbol_of(op.keys), HeadKeysAttr, op.layer, op.slot, context)
+    values = HeadCache(symbol_of(op.values), HeadValuesAttr, op.layer, op.slot, context)
+    layout = context.layout(symbol_of(op.keys), HeadKeysAttr)
+    parts, depth, width = layout.integer("parts"), layout.integer("columns"), memory.column_bytes
+    size = context.columns_of(keys.head_dim, "head dimension")
+    with build.loop(op.rows, "token") as token:
+        position = build.value(AffineSum.of(op.past) + token)
+        part = build.remainder(position, parts, "part")
+        number = AffineSum.of(build.floordiv(position, parts, "number"))
+        with build.loop(keys.heads, "head") as head:
+            channel = build.remainder(head, memory.channels, "channel")
+            turn = build.floordiv(head, memory.channels, "turn")
+
+            def write(cache: HeadCache, buffer: SSAValue, piece: Scalar, bank: Scalar, column: AffineSum) -> None:
+                """One column of a bank of the part."""
+                row = build.floordiv(column, memory.row_columns, "row")
+                offset = AffineSum.of(build.remainder(column, memory.row_columns, "column")) * width
+                source = address(buffer) + AffineSum.of(token) * buffer_type(buffer).row_bytes
+                build.emit(
+                    isa.WriteOp,
+                    src=source + AffineSum.of(head) * (cache.head_dim * 2) + AffineSum.of(piece) * width,
+                    channel=channel,
+                    bank=AffineSum.of(bank) * parts + part,
+                    row=cache.base + AffineSum.of(turn) * cache.rows_per_head + row,
+                    offset=offset,
+                    bytes=width,
+                )
+
+            with build.loop(size, "piece") as piece:
+                bank, place = build.floordiv(piece, depth, "bank"), build.remainder(piece, depth, "place")
+                write(keys, op.k, piece, bank, number * depth + place)
+                banks = memory.banks // parts
+                bank, chunk = build.remainder(piece, banks, "bank"), build.floordiv(piece, banks, "chunk")
+                write(values, op.v, piece, bank, AffineSum.of(chunk) * values.tokens + number)
