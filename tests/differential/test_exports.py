@@ -19,6 +19,7 @@ from pimlir.frontends import ModelConfig, preset, random_model
 from pimlir.machines import load_machine
 from pimlir.passes.pipelines import PipelineOptions
 from pimlir.sim.plan import Plan, PlannedLaunch
+from pimlir.sim.timing import controller_tables as c
 from pimlir.sim.timing.controller_tables import ControllerTables, build_controller
 from pimlir.sim.timing.model import TimingModel
 from pimlir.sim.traces import run_trace
@@ -71,11 +72,12 @@ class Export:
     def channels(self, trace: np.ndarray) -> list[list[tuple]]:
         """For each channel its requests in order: name, target, row, count, column."""
         found: list[list[tuple]] = [[] for _ in range(self.machine["memory"]["channels"])]
-        for command, mask, target, row, count, column, _, _, _ in trace.tolist():
-            name = self.tables.commands[command] if command >= 0 else "mark"
-            for channel in range(len(found)):
-                if mask >> channel & 1:
-                    found[channel].append((name, target, row, count, column))
+        for row in trace.tolist():
+            command = row[c.I_COMMAND]
+            request = tuple(row[field] for field in (c.I_TARGET, c.I_ROW, c.I_COUNT, c.I_COLUMN))
+            for channel, requests in enumerate(found):
+                if row[c.I_CHANNELS + channel // c.MASK_BITS] >> channel % c.MASK_BITS & 1:
+                    requests.append((self.tables.commands[command] if command >= 0 else "mark", *request))
         return found
 
 
