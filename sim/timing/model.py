@@ -13,14 +13,13 @@ from ..functional.faults import fault_error
 from . import npu as npu_time
 from . import pim as pim_time
 from .tables import (
-    AT_DONE,
     AT_LOG_SIZE,
-    AT_STREAM,
-    CHANNELS,
+    DONE,
     END,
     FAULTED,
     FINISHED,
     LOG_FIELDS,
+    STREAM,
     TIME,
     WALK_FIELDS,
     build_dram,
@@ -91,10 +90,9 @@ class TimingModel:
             start = int(walk.place[TIME])
             walk.queues = npu_time.build_queues(self.arrays, program.semaphores, start, self._vector_free)
         else:
-            tables, state = self.dram.tables, self.dram.state
-            for region in (AT_STREAM, AT_DONE):
-                channels = state[tables[region] : tables[region] + tables[CHANNELS]]
-                np.maximum(channels, walk.place[TIME], out=channels)
+            for word in (STREAM, DONE):
+                places = self.dram.channels[:, word]
+                np.maximum(places, walk.place[TIME], out=places)
         self._running.append(walk)
         self._by_program.setdefault(program_index, _Launches(program))
         self._first_ps = start_ps if self._first_ps is None else min(self._first_ps, start_ps)
