@@ -4,7 +4,7 @@ Nothing ticks: a command goes to the first cycle that the rules allow, and n equ
 step. `base` is where the words of a channel begin in `state`.
 """
 
-from ..functional.jit import bare
+from ..functional.jit import bare, bare_entry
 from .engine import forbid, forbid_run, ready_at
 from .tables import (
     ACCESS_BYTES,
@@ -35,6 +35,7 @@ from .tables import (
     PRE,
     REF,
     REFRESH_INTERVAL,
+    REFRESH_NODES,
     REFRESH_TARGET,
     REGISTER_MODE,
     ROW_BYTES,
@@ -143,6 +144,16 @@ def refresh(tables, state, base, node, now):
             due += count * interval
             forbid(tables, state, base, command, target, due - interval)
     state[place] = due
+
+
+@bare_entry
+def refresh_all(tables, state, now):
+    """Bring all channels, on which nothing is under way, up to cycle `now`."""
+    for channel in range(tables[CHANNELS]):
+        base = channel * tables[CHANNEL_WORDS]
+        for node in range(tables[REFRESH_NODES]):
+            if state[base + tables[AT_DUE] + node] <= now:
+                refresh(tables, state, base, node, now)
 
 
 @bare

@@ -12,6 +12,7 @@ from ..functional.errors import SimulationError
 from ..functional.faults import fault_error
 from . import npu as npu_time
 from . import pim as pim_time
+from .dram import refresh_all
 from .tables import (
     AT_LOG_SIZE,
     DONE,
@@ -85,6 +86,7 @@ class TimingModel:
             raise TimingError(f"program {program.name}: unit {unit} of the machine is still running another launch")
         walk = _Walk(self._begun, program_index, unit, program, arguments, start_ps, self.clocks_ps[program.device])
         self._begun += 1
+        self._refresh(start_ps, walk)
         if program.device == "npu":
             walk.place[[TIME, END]] += self.machine["npu"]["launch_cycles"]
             start = int(walk.place[TIME])
@@ -111,6 +113,7 @@ class TimingModel:
             self._step(walk, min(others) + SLACK_PS if others else None)
         self._running.remove(walk)
         finish_ps = walk.now_ps
+        self._refresh(finish_ps, walk)
         self._by_program[walk.index].add(finish_ps - walk.start_ps, walk.counters)
         self._last_ps = max(self._last_ps, finish_ps)
         return walk.number, finish_ps
@@ -130,9 +133,14 @@ class TimingModel:
         if status == FAULTED:
             raise TimingError(str(fault_error(program, self._fault)))
         walk.finished = status == FINISHED
-        walk.counters = [
-            spent + now - then for spent, now, then in zip(walk.counters, self._totals(), before, strict=True)
-        ]
+        walk.count(before, self._totals())
+
+    def _refresh(self, now_ps: int, walk: "_Walk") -> None:
+        """Refresh in time what fell due while no launch was running; it counts for the launch before or after."""
+        if not self._running:
+            before = self._totals()
+            refresh_all(self.dram.tables, self.dram.state, np.int64(now_ps // self.clocks_ps["pim"]))
+            walk.count(before, self._totals())
 
     def _totals(self) -> list[np.ndarray]:
         return [self.dram.counts.sum(axis=0), self._npu_counters.copy(), self._pim_counters.copy()]
@@ -223,6 +231,10 @@ class _Walk:
         self.queues: Any = None
         self.finished = False
         self.counters: list[Any] = [0, 0, 0]
+
+    def count(self, before: list[np.ndarray], after: list[np.ndarray]) -> None:
+        """Add what was counted meanwhile."""
+        self.counters = [spent + now - then for spent, now, then in zip(self.counters, after, before, strict=True)]
 
     @property
     def now_ps(self) -> int:
