@@ -157,7 +157,7 @@ class TimingModel:
         for index, launches in self._by_program.items():
             entry = self._describe(launches.counters, launches.time_ps)
             entry |= {"name": launches.program.name, "device": launches.program.device, "launches": launches.number}
-            entry["tags"] = launches.tags()
+            entry["tags"] = launches.tags(self.clocks_ps[launches.program.device])
             programs[index] = entry
         return {**whole, "programs": programs}
 
@@ -259,10 +259,10 @@ class _Launches:
             counters if not self.counters else [old + new for old, new in zip(self.counters, counters, strict=True)]
         )
 
-    def tags(self) -> dict[str, dict[str, int]]:
-        """Instructions and busy cycles of every operation that the program came from."""
+    def tags(self, clock_ps: int) -> dict[str, dict[str, int]]:
+        """Instructions of every operation that the program came from, and how far they moved its end."""
         return {
-            name: {"instructions": int(self.by_tag[index, 0]), "cycles": int(self.by_tag[index, 1])}
+            name: {"instructions": int(self.by_tag[index, 0]), "time_ps": int(self.by_tag[index, 1]) * clock_ps}
             for index, name in enumerate(self.program.tags)
             if name
         }
