@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
@@ -96,10 +97,16 @@ def _text(cell: Cell) -> str:
         case None:
             return ""
         case Share(value):
-            return f"{100 * value:.1f} %"
+            return f"{_percent(100 * value)} %"
         case int():
             return f"{cell:,}"
     return cell
+
+
+def _percent(value: float) -> str:
+    """With one decimal, below 0.1 with two digits: little is not nothing."""
+    decimals = 1 if value == 0 or value >= 0.1 else 1 - math.floor(math.log10(value))
+    return f"{value:.{decimals}f}"
 
 
 _PREFIXES = (

@@ -157,21 +157,35 @@ def _units(statistics: Statistics, machine: Mapping[str, Any]) -> Report:
     return units
 
 
+LAUNCH_OVERHEAD = "launch overhead"
+
+
 def operations(statistics: Statistics) -> list[Report]:
-    """One entry per operation and device in the order of the program."""
-    found: dict[tuple[str, str], Report] = {}
+    """One entry per operation and device in the order of the program, then what the launches of a device cost besides;
+    together the time of all kernels."""
+    instructions: dict[tuple[str, str], int] = {}
+    times_ps: dict[tuple[str, str], int] = {}
+    overhead_ps: dict[str, int] = {}
     for program in statistics["programs"].values():
-        tags = {name: tag for name, tag in program["tags"].items() if tag["instructions"]}
-        whole = sum(tag["cycles"] for tag in tags.values()) or 1
-        for name, tag in tags.items():
-            blank = {"instructions": 0, "cycles": 0, "seconds": 0.0, "share": 0.0}
-            entry = found.setdefault((name, program["device"]), {"op": name, "device": program["device"], **blank})
-            time_ps = program["time_ps"] * (tag["cycles"] / whole if len(tags) > 1 else 1)
-            entry["instructions"] += tag["instructions"]
-            entry["cycles"] += tag["cycles"]
-            entry["seconds"] += time_ps / 1e12
-            entry["share"] += time_ps / max(1, statistics["time_ps"])
-    return list(found.values())
+        device, rest_ps = program["device"], program["time_ps"]
+        for name, tag in program["tags"].items():
+            if tag["instructions"]:
+                key = (name, device)
+                instructions[key] = instructions.get(key, 0) + tag["instructions"]
+                times_ps[key] = times_ps.get(key, 0) + tag["time_ps"]
+                rest_ps -= tag["time_ps"]
+        overhead_ps[device] = overhead_ps.get(device, 0) + rest_ps
+    times_ps |= {(LAUNCH_OVERHEAD, device): time_ps for device, time_ps in overhead_ps.items() if time_ps}
+    return [
+        {
+            "op": name,
+            "device": device,
+            "instructions": instructions.get((name, device), 0),
+            "seconds": time_ps / 1e12,
+            "share": time_ps / max(1, statistics["time_ps"]),
+        }
+        for (name, device), time_ps in times_ps.items()
+    ]
 
 
 def layer_report(launches: Sequence[LaunchRecord], layered: Container[int]) -> list[Report]:

@@ -100,6 +100,7 @@ def build_entries(words: list[int], machine: dict[str, Any], tree: Geometry) -> 
             for first, second in product(before, after):
                 pairs = (beside if rule["siblings"] else rules).setdefault((first, level), {})
                 pairs[second] = max(cycles, pairs.get(second, 0))
+    _drop_weaker(rules, count)
     limited = {
         (level, command) for table in (rules, beside) for (_, level), pairs in table.items() for command in pairs
     }
@@ -140,6 +141,30 @@ def build_entries(words: list[int], machine: dict[str, Any], tree: Geometry) -> 
                 words[entry + field] = add(word for pair in pairs for word in pair)
             words[entry + ENTRY_FIELDS] = len(words)
     return rings or [0]
+
+
+def _drop_weaker(rules: Rules, commands: int) -> None:
+    """Leave out rules that a rule of a level above contains: whoever looks at a node looks at those above, too."""
+    for command in range(commands):
+        strictest: dict[int, int] = {}
+        for level in range(len(LEVELS)):
+            pairs = rules.get((command, level), {})
+            rules[command, level] = {
+                after: cycles for after, cycles in pairs.items() if cycles > strictest.get(after, 0)
+            }
+            strictest |= rules[command, level]
+
+
+def spacing(machine: dict[str, Any], command: str) -> int:
+    """Distance in cycles of equal commands that follow each other in one node of their scope."""
+    scope = LEVELS.index(machine["command"][command]["scope"])
+    distances = (
+        rule["cycles"]
+        for rule in machine["constraint"]
+        if command in rule["preceding"] and command in rule["following"]
+        if rule["window"] == 1 and not rule["siblings"] and LEVELS.index(rule["level"]) <= scope
+    )
+    return max(1, max(distances, default=1))
 
 
 def _spacing(rules: Rules, command: int) -> list[int]:

@@ -1,199 +1,181 @@
-"""The DRAM command engine: the earliest legal cycle of a command, what issuing it forbids, and accesses built on that.
+"""Ordinary accesses and refresh, built on the command engine: rows that open and close, modes, bulk transfers, the log.
 
-Everything is a loop over the tables of `Dram`; no command has code of its own. Nothing ticks: a command goes to the
-first cycle that the rules allow, and n equal column commands to an open row are one step.
+Nothing ticks: a command goes to the first cycle that the rules allow, and n equal column commands to an open row are one
+step. `base` is where the words of a channel begin in `state`.
 """
 
-from ..functional.jit import inner
+from ..functional.jit import bare, bare_entry
+from .engine import forbid, forbid_run, ready_at
 from .tables import (
     ACCESS_BYTES,
     ACT,
+    AT_BANK,
     AT_BUS,
     AT_COMMAND,
     AT_COUNTS,
     AT_DUE,
-    AT_ENTRY,
     AT_LOG,
     AT_LOG_SIZE,
-    AT_MEMBERS,
-    AT_READY,
     AT_REFRESH_NODE,
-    AT_REGISTER_MODE,
-    AT_RING,
     AT_ROW,
     BANKS,
     BUS_SLOTS,
+    CHANNEL_WORDS,
     CHANNELS,
-    CHECKS,
-    COMMAND_COUNT,
     COMMAND_FIELDS,
-    COUNTED,
-    EFFECTS,
-    ENTRY_FIELDS,
-    FIRST_ENTRY,
+    DUAL,
+    IN_REGISTER_MODE,
     LATENCY,
-    LIMITS,
     LOG_CAPACITY,
     LOG_FIELDS,
     MODE,
+    NODES,
     NONE,
     ONE,
     PRE,
     REF,
     REFRESH_INTERVAL,
     REFRESH_NODES,
+    REFRESH_TARGET,
     REGISTER_MODE,
-    RING_WORDS,
     ROW_BYTES,
-    SCOPE,
-    SLOTS,
     SPACING,
+    TARGET,
     ZERO,
 )
 
 _LOG_WORDS = len(LOG_FIELDS)
 
 
-@inner
+@bare
 def command_field(tables, command, field):
     """One of the fields of a command, such as LATENCY."""
     return tables[tables[AT_COMMAND] + command * COMMAND_FIELDS + field]
 
 
-@inner
-def member(tables, level, node, index):
-    """The index-th bank of a node."""
-    return tables[tables[AT_MEMBERS] + (level * tables[BANKS] + node) * tables[BANKS] + index]
+@bare
+def first_target(tables, command):
+    """The node that a command names if it works on all banks."""
+    return tables[command_field(tables, command, NODES) + TARGET]
 
 
-@inner
-def row_slot(tables, channel, side, bank):
+@bare
+def row_slot(tables, base, side, bank):
     """Where `state` holds the open row of a bank."""
-    return tables[AT_ROW] + (channel * 2 + side) * tables[BANKS] + bank
+    return base + tables[AT_ROW] + side * tables[BANKS] + bank
 
 
-@inner
-def _entry(tables, command, node):
-    return tables[AT_ENTRY] + (command_field(tables, command, FIRST_ENTRY) + node) * ENTRY_FIELDS
+@bare
+def earliest(tables, state, base, command, target, at):
+    """First cycle from `at` in which `command` may go to a node."""
+    return max(at, ready_at(tables, state, base, command, target))
 
 
-@inner
-def earliest(tables, state, channel, command, node, at):
-    """First cycle from `at` in which `command` may go to a node (numbered within the level of its scope)."""
-    entry = _entry(tables, command, node)
-    ready = tables[AT_READY] + channel * tables[SLOTS]
-    for check in range(tables[entry + CHECKS], tables[entry + EFFECTS]):
-        at = max(at, state[ready + tables[check]])
-    rings = tables[AT_RING] + channel * tables[RING_WORDS]
-    for limit in range(tables[entry + LIMITS], tables[entry + COUNTED], 2):
-        ring = rings + tables[limit]
-        at = max(at, state[ring + 1 + state[ring]] + tables[limit + 1])
-    return at
-
-
-@inner
-def issue(tables, state, channel, command, node, at, count, row, tag):
-    """Issue `count` equal commands from cycle `at` on, as close as they may be; returns the cycle of the last.
-
-    A level that allows them closer than the command's own scope does sees the run shortened to its own spacing: its
-    gaps are free for runs in other nodes (bank groups, where tCCD_L > tCCD_S).
-    """
-    entry = _entry(tables, command, node)
-    ready = tables[AT_READY] + channel * tables[SLOTS]
+@bare
+def issue(tables, state, base, command, target, at, count, row, column, tag):
+    """Issue `count` equal commands from cycle `at` on, as close as they may be; returns the cycle of the last."""
     spacing = command_field(tables, command, SPACING)
-    for effect in range(tables[entry + EFFECTS], tables[entry + LIMITS], 3):
-        slot = ready + tables[effect]
-        state[slot] = max(state[slot], at + tables[effect + 1] + (count - 1) * tables[effect + 2])
-    rings = tables[AT_RING] + channel * tables[RING_WORDS]
-    for counted in range(tables[entry + COUNTED], tables[entry + ENTRY_FIELDS], 2):
-        ring, size = rings + tables[counted], tables[counted + 1]
-        for index in range(max(0, count - size), count):
-            state[ring + 1 + state[ring]] = at + index * spacing
-            state[ring] = (state[ring] + 1) % size
-    state[tables[AT_COUNTS] + channel * tables[COMMAND_COUNT] + command] += count
-    if tables[LOG_CAPACITY] > 0:
-        _log(tables, state, at, command, channel, node, row, count, tag)
+    forbid_run(tables, state, base, command, target, at, count, spacing)
+    _record(tables, state, base, command, target, at, count, spacing, row, column, tag)
     return at + (count - 1) * spacing
 
 
-@inner
-def _log(tables, state, at, command, channel, node, row, count, tag):
-    size = state[tables[AT_LOG_SIZE]]
-    state[tables[AT_LOG_SIZE]] += 1
-    if size < tables[LOG_CAPACITY]:
-        place = tables[AT_LOG] + size * _LOG_WORDS
-        state[place], state[place + 1], state[place + 2], state[place + 3] = at, command, channel, node
-        state[place + 4], state[place + 5] = row, count
-        state[place + 6], state[place + 7] = command_field(tables, command, SPACING), tag
+@bare
+def _record(tables, state, base, command, target, at, count, spacing, row, column, tag):
+    """Count and log a run of commands."""
+    state[base + tables[AT_COUNTS] + command] += count
+    if tables[LOG_CAPACITY] > 0:
+        size = state[tables[AT_LOG_SIZE]]
+        state[tables[AT_LOG_SIZE]] += 1
+        if size < tables[LOG_CAPACITY]:
+            place = tables[AT_LOG] + size * _LOG_WORDS
+            state[place], state[place + 1], state[place + 2] = at, command, base // tables[CHANNEL_WORDS]
+            state[place + 3], state[place + 4], state[place + 5] = target, row, column
+            state[place + 6], state[place + 7], state[place + 8] = count, spacing, tag
 
 
-@inner
-def _row_command(tables, state, channel, command, node, at, row, tag):
-    """Issue an ordinary activate or precharge: one in a cycle and channel, in any order of simulation."""
-    at = earliest(tables, state, channel, command, node, at)
-    bus = tables[AT_BUS] + channel * BUS_SLOTS
+@bare
+def issue_row_command(tables, state, base, command, target, at, row, tag):
+    """Issue an activate, precharge or refresh, one in a cycle and channel in any order of simulation; its cycle."""
+    at = earliest(tables, state, base, command, target, at)
+    bus = base + tables[AT_BUS]
     while state[bus + at % BUS_SLOTS] == at:
         at += 1
     state[bus + at % BUS_SLOTS] = at
-    issue(tables, state, channel, command, node, at, ONE, row, tag)
+    return issue(tables, state, base, command, target, at, ONE, row, NONE, tag)
 
 
-@inner
-def set_mode(tables, state, channel, command, at, tag):
+@bare
+def set_mode(tables, state, base, command, at, tag):
     """Switch the channel between data and register mode if the command needs the other; when it may follow."""
-    place = tables[AT_REGISTER_MODE] + channel
     wanted, switch = command_field(tables, command, REGISTER_MODE), tables[MODE]
-    if switch < 0 or state[place] == wanted:
+    if switch < 0 or state[base + IN_REGISTER_MODE] == wanted:
         return at
-    state[place] = wanted
-    at = earliest(tables, state, channel, switch, ZERO, at)
-    return issue(tables, state, channel, switch, ZERO, at, ONE, NONE, tag) + 1
+    state[base + IN_REGISTER_MODE] = wanted
+    target = first_target(tables, switch)
+    at = earliest(tables, state, base, switch, target, at)
+    return issue(tables, state, base, switch, target, at, ONE, NONE, NONE, tag) + 1
 
 
-@inner
-def refresh(tables, state, channel, node, now):
-    """Bring a refresh node up to cycle `now`.
+@bare
+def refresh(tables, state, base, node, now):
+    """Issue the refreshes of a node that are due by cycle `now`: after the rows in use are done, then in time.
 
-    Refreshes that fell due while nothing happened went unnoticed; the last one closes the rows that are open, as soon
-    as that is legal, so a refresh waits for the end of a row that is in use.
+    PIM rows that have a buffer of their own are not closed: the refreshes wait until they are.
     """
-    command, interval = tables[REF], tables[REFRESH_INTERVAL]
-    place = tables[AT_DUE] + channel * tables[REFRESH_NODES] + node
-    missed = (now - state[place]) // interval
-    due = state[place] + missed * interval
-    state[tables[AT_COUNTS] + channel * tables[COMMAND_COUNT] + command] += missed
-    level = command_field(tables, command, SCOPE)
-    for index in range(tables[BANKS] // tables[REFRESH_NODES]):
-        bank = member(tables, level, node, index)
-        slot = row_slot(tables, channel, ZERO, bank)
-        if state[slot] >= 0:
-            _row_command(tables, state, channel, tables[PRE], bank, due, NONE, ZERO)
+    command, interval, place = tables[REF], tables[REFRESH_INTERVAL], base + tables[AT_DUE] + node
+    due = state[place]
+    for bank in range(tables[BANKS]):
+        pim_row = state[row_slot(tables, base, ONE, bank)]
+        if tables[DUAL] and pim_row >= 0 and tables[tables[AT_REFRESH_NODE] + bank] == node:
+            return
+    for bank in range(tables[BANKS]):
+        slot = row_slot(tables, base, ZERO, bank)
+        if tables[tables[AT_REFRESH_NODE] + bank] == node and state[slot] >= 0:
+            issue_row_command(tables, state, base, tables[PRE], bank, due, NONE, ZERO)
             state[slot] = -1
-    at = earliest(tables, state, channel, command, node, due)
-    issue(tables, state, channel, command, node, at, ONE, NONE, ZERO)
-    state[place] = due + interval
+    target = tables[REFRESH_TARGET] + node
+    while due <= now:
+        at = issue_row_command(tables, state, base, command, target, due, NONE, ZERO)
+        due += interval
+        if at < due <= now and ready_at(tables, state, base, command, target) <= due:
+            count = (now - due) // interval + 1  # nothing happened meanwhile: they are in time
+            _record(tables, state, base, command, target, due, count, interval, NONE, NONE, ZERO)
+            due += count * interval
+            forbid(tables, state, base, command, target, due - interval)
+    state[place] = due
 
 
-@inner
-def access(tables, state, channel, bank, row, command, count, at, tag):
+@bare_entry
+def refresh_all(tables, state, now):
+    """Bring all channels, on which nothing is under way, up to cycle `now`."""
+    for channel in range(tables[CHANNELS]):
+        base = channel * tables[CHANNEL_WORDS]
+        for node in range(tables[REFRESH_NODES]):
+            if state[base + tables[AT_DUE] + node] <= now:
+                refresh(tables, state, base, node, now)
+
+
+@bare
+def access(tables, state, base, bank, row, column, command, count, at, tag):
     """`count` ordinary reads or writes of one bank row from cycle `at` on, with what opens it; cycle of the last."""
-    slot = row_slot(tables, channel, ZERO, bank)
-    first = earliest(tables, state, channel, command if state[slot] == row else tables[ACT], bank, at)
+    slot = row_slot(tables, base, ZERO, bank)
+    first = earliest(tables, state, base, command if state[slot] == row else tables[ACT], bank, at)
     node = tables[tables[AT_REFRESH_NODE] + bank]
-    if first >= state[tables[AT_DUE] + channel * tables[REFRESH_NODES] + node]:
-        refresh(tables, state, channel, node, first)
-    if state[tables[AT_REGISTER_MODE] + channel]:
-        at = set_mode(tables, state, channel, command, at, tag)
+    if first >= state[base + tables[AT_DUE] + node]:
+        refresh(tables, state, base, node, first)
+    if state[base + IN_REGISTER_MODE]:
+        at = set_mode(tables, state, base, command, at, tag)
     if state[slot] != row:
         if state[slot] >= 0:
-            _row_command(tables, state, channel, tables[PRE], bank, at, NONE, tag)
-        _row_command(tables, state, channel, tables[ACT], bank, at, row, tag)
+            issue_row_command(tables, state, base, tables[PRE], bank, at, NONE, tag)
+        issue_row_command(tables, state, base, tables[ACT], bank, at, row, tag)
         state[slot] = row
-    first = earliest(tables, state, channel, command, bank, at)
-    return issue(tables, state, channel, command, bank, first, count, row, tag)
+    first = earliest(tables, state, base, command, bank, at)
+    return issue(tables, state, base, command, bank, first, count, row, column, tag)
 
 
-@inner
+@bare
 def transfer(tables, state, address, size, command, at, tag):
     """Move `size` bytes from `address` of the linear space, row by row over the channels; when the last data is there."""
     row_bytes, unit = tables[ROW_BYTES], tables[ACCESS_BYTES]
@@ -204,9 +186,11 @@ def transfer(tables, state, address, size, command, at, tag):
         offset = address - segment * row_bytes
         part = min(row_bytes - offset, size)
         line = segment // channels
-        channel, bank, row = segment - line * channels, line % banks, line // banks
-        count = (offset + part - 1) // unit - offset // unit + 1
-        last = max(last, access(tables, state, channel, bank, row, command, count, at, tag))
+        base = (segment - line * channels) * tables[CHANNEL_WORDS]
+        bank, row = tables[tables[AT_BANK] + line % banks], line // banks
+        column = offset // unit
+        count = (offset + part - 1) // unit - column + 1
+        last = max(last, access(tables, state, base, bank, row, column, command, count, at, tag))
         address += part
         size -= part
     return last + command_field(tables, command, LATENCY)

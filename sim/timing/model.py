@@ -12,15 +12,15 @@ from ..functional.errors import SimulationError
 from ..functional.faults import fault_error
 from . import npu as npu_time
 from . import pim as pim_time
+from .dram import refresh_all
 from .tables import (
-    AT_DONE,
     AT_LOG_SIZE,
-    AT_STREAM,
-    CHANNELS,
+    DONE,
     END,
     FAULTED,
     FINISHED,
     LOG_FIELDS,
+    STREAM,
     TIME,
     WALK_FIELDS,
     build_dram,
@@ -86,15 +86,15 @@ class TimingModel:
             raise TimingError(f"program {program.name}: unit {unit} of the machine is still running another launch")
         walk = _Walk(self._begun, program_index, unit, program, arguments, start_ps, self.clocks_ps[program.device])
         self._begun += 1
+        self._refresh(start_ps, walk)
         if program.device == "npu":
             walk.place[[TIME, END]] += self.machine["npu"]["launch_cycles"]
             start = int(walk.place[TIME])
             walk.queues = npu_time.build_queues(self.arrays, program.semaphores, start, self._vector_free)
         else:
-            tables, state = self.dram.tables, self.dram.state
-            for region in (AT_STREAM, AT_DONE):
-                channels = state[tables[region] : tables[region] + tables[CHANNELS]]
-                np.maximum(channels, walk.place[TIME], out=channels)
+            for word in (STREAM, DONE):
+                places = self.dram.channels[:, word]
+                np.maximum(places, walk.place[TIME], out=places)
         self._running.append(walk)
         self._by_program.setdefault(program_index, _Launches(program))
         self._first_ps = start_ps if self._first_ps is None else min(self._first_ps, start_ps)
@@ -113,6 +113,7 @@ class TimingModel:
             self._step(walk, min(others) + SLACK_PS if others else None)
         self._running.remove(walk)
         finish_ps = walk.now_ps
+        self._refresh(finish_ps, walk)
         self._by_program[walk.index].add(finish_ps - walk.start_ps, walk.counters)
         self._last_ps = max(self._last_ps, finish_ps)
         return walk.number, finish_ps
@@ -132,9 +133,14 @@ class TimingModel:
         if status == FAULTED:
             raise TimingError(str(fault_error(program, self._fault)))
         walk.finished = status == FINISHED
-        walk.counters = [
-            spent + now - then for spent, now, then in zip(walk.counters, self._totals(), before, strict=True)
-        ]
+        walk.count(before, self._totals())
+
+    def _refresh(self, now_ps: int, walk: "_Walk") -> None:
+        """Refresh in time what fell due while no launch was running; it counts for the launch before or after."""
+        if not self._running:
+            before = self._totals()
+            refresh_all(self.dram.tables, self.dram.state, np.int64(now_ps // self.clocks_ps["pim"]))
+            walk.count(before, self._totals())
 
     def _totals(self) -> list[np.ndarray]:
         return [self.dram.counts.sum(axis=0), self._npu_counters.copy(), self._pim_counters.copy()]
@@ -151,7 +157,7 @@ class TimingModel:
         for index, launches in self._by_program.items():
             entry = self._describe(launches.counters, launches.time_ps)
             entry |= {"name": launches.program.name, "device": launches.program.device, "launches": launches.number}
-            entry["tags"] = launches.tags()
+            entry["tags"] = launches.tags(self.clocks_ps[launches.program.device])
             programs[index] = entry
         return {**whole, "programs": programs}
 
@@ -226,6 +232,10 @@ class _Walk:
         self.finished = False
         self.counters: list[Any] = [0, 0, 0]
 
+    def count(self, before: list[np.ndarray], after: list[np.ndarray]) -> None:
+        """Add what was counted meanwhile."""
+        self.counters = [spent + now - then for spent, now, then in zip(self.counters, after, before, strict=True)]
+
     @property
     def now_ps(self) -> int:
         """When the program goes on, or when it is finished."""
@@ -249,10 +259,10 @@ class _Launches:
             counters if not self.counters else [old + new for old, new in zip(self.counters, counters, strict=True)]
         )
 
-    def tags(self) -> dict[str, dict[str, int]]:
-        """Instructions and busy cycles of every operation that the program came from."""
+    def tags(self, clock_ps: int) -> dict[str, dict[str, int]]:
+        """Instructions of every operation that the program came from, and how far they moved its end."""
         return {
-            name: {"instructions": int(self.by_tag[index, 0]), "cycles": int(self.by_tag[index, 1])}
+            name: {"instructions": int(self.by_tag[index, 0]), "time_ps": int(self.by_tag[index, 1]) * clock_ps}
             for index, name in enumerate(self.program.tags)
             if name
         }

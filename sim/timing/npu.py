@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...backends.isa.npu import BINARY_OPS, NPU, REDUCE_OPS, UNARY_FUNCTIONS
+from ...backends.isa.npu import BINARY_OPS, BROADCASTS, NPU, REDUCE_OPS, UNARY_FUNCTIONS
 from ...backends.isa.spec import DTYPE_BYTES, HEADER
 from ..functional.dispatch import (
     DEADLOCK,
@@ -87,6 +87,7 @@ _OP_GEMV, _OP_BINARY, _OP_UNARY, _OP_REDUCE, _OP_ROPE = (
     NPU[name].number for name in ("gemv", "binary", "unary", "reduce", "rope")
 )
 _OP_MASK, _OP_ARGMAX, _OP_FILL, _OP_SYNC = (NPU[name].number for name in ("mask", "argmax", "fill", "sync"))
+_ROW, _COLUMN = BROADCASTS.index("row"), BROADCASTS.index("column")
 _FIELD_QUEUE, _TAG, _WAIT, _POST = (HEADER.index(name) for name in ("queue", "tag", "wait0", "post0"))
 
 _SIZES = np.array(DTYPE_BYTES, np.int64)
@@ -363,38 +364,43 @@ def _vector(npu, queues, row, start, counters):
     read, written, dst, dst_size = ZERO, ZERO, ZERO, ZERO
     if opcode == _OP_BINARY:
         rows, cols, function = row[_binary.rows], row[_binary.cols], row[_binary.op]
-        other = rows * cols if row[_binary.broadcast] == 0 else (cols if row[_binary.broadcast] == 1 else rows)
-        read = rows * cols * _SIZES[row[_binary.a_type]] + other * _SIZES[row[_binary.b_type]]
+        b_rows = ONE if row[_binary.broadcast] == _ROW else rows
+        b_width = (ONE if row[_binary.broadcast] == _COLUMN else cols) * _SIZES[row[_binary.b_type]]
+        a_width = cols * _SIZES[row[_binary.a_type]]
+        read = rows * a_width + b_rows * b_width
         width = cols * _SIZES[row[_binary.dst_type]]
         written, dst, dst_size = rows * width, row[_binary.dst], (rows - 1) * row[_binary.dst_stride] + width
-        start = _after(queues, start, row[_binary.a], cols, row[_binary.a_stride], rows)
-        start = _after(queues, start, row[_binary.b], ONE, row[_binary.b_stride], ONE)
+        start = _after(queues, start, row[_binary.a], row[_binary.a_stride], rows, a_width)
+        start = _after(queues, start, row[_binary.b], row[_binary.b_stride], b_rows, b_width)
     elif opcode == _OP_UNARY:
         rows, cols, function = row[_unary.rows], row[_unary.cols], row[_unary.function]
-        read = rows * cols * _SIZES[row[_unary.a_type]]
+        a_width = cols * _SIZES[row[_unary.a_type]]
+        read = rows * a_width
         width = cols * _SIZES[row[_unary.dst_type]]
         written, dst, dst_size = rows * width, row[_unary.dst], (rows - 1) * row[_unary.dst_stride] + width
-        start = _after(queues, start, row[_unary.a], cols, row[_unary.a_stride], rows)
+        start = _after(queues, start, row[_unary.a], row[_unary.a_stride], rows, a_width)
     elif opcode == _OP_REDUCE:
         rows, cols, function = row[_reduce.rows], row[_reduce.cols], row[_reduce.op]
-        read = rows * cols * _SIZES[row[_reduce.a_type]]
+        a_width = cols * _SIZES[row[_reduce.a_type]]
+        read = rows * a_width
         written, dst, dst_size = rows * _F32, row[_reduce.dst], (rows - 1) * row[_reduce.dst_stride] + _F32
-        start = _after(queues, start, row[_reduce.a], cols, row[_reduce.a_stride], rows)
+        start = _after(queues, start, row[_reduce.a], row[_reduce.a_stride], rows, a_width)
     elif opcode == _OP_ROPE:
         rows, cols = row[_rope.rows], row[_rope.heads] * row[_rope.head_dim]
-        read = rows * cols * _F16 + rows * row[_rope.head_dim] * _F32
-        width = cols * _F16
+        width, table_width = cols * _F16, row[_rope.head_dim] * _F32
+        read = rows * (width + table_width)
         written, dst, dst_size = rows * width, row[_rope.dst], (rows - 1) * row[_rope.dst_stride] + width
-        start = _after(queues, start, row[_rope.a], cols, row[_rope.a_stride], rows)
+        start = _after(queues, start, row[_rope.a], row[_rope.a_stride], rows, width)
+        start = _after(queues, start, row[_rope.table], row[_rope.table_stride], rows, table_width)
     elif opcode == _OP_MASK:
         rows, cols = row[_mask.rows], row[_mask.cols]
         written, dst = rows * cols * _F32, row[_mask.dst]
         dst_size = (rows - 1) * row[_mask.dst_stride] + cols * _F32
-        start = _after(queues, start, dst, cols, row[_mask.dst_stride], rows)
+        start = _after(queues, start, dst, row[_mask.dst_stride], rows, cols * _F32)
     elif opcode == _OP_ARGMAX:
         rows, cols = row[_argmax.rows], row[_argmax.cols]
         read, written, dst, dst_size = rows * cols * _F32, rows * _F32, row[_argmax.dst], rows * _F32
-        start = _after(queues, start, row[_argmax.a], cols, row[_argmax.a_stride], rows)
+        start = _after(queues, start, row[_argmax.a], row[_argmax.a_stride], rows, cols * _F32)
     elif opcode == _OP_FILL:
         rows, cols = row[_fill.rows], row[_fill.cols]
         width = cols * _SIZES[row[_fill.dst_type]]
@@ -404,7 +410,11 @@ def _vector(npu, queues, row, start, counters):
         rows, cols = m, k * n
         read = k * n * _F16 + m * k * _F16 + (m * n * _F32 if row[_gemv.accumulate] else 0)
         written, dst, dst_size = m * n * _F32, row[_gemv.acc], (m - 1) * row[_gemv.acc_stride] + n * _F32
-        start = _after(queues, start, row[_gemv.a], k, row[_gemv.a_stride], m)
+        stored_rows, stored_cols = (n, k) if row[_gemv.transpose] else (k, n)
+        start = _after(queues, start, row[_gemv.a], row[_gemv.a_stride], m, k * _F16)
+        start = _after(queues, start, row[_gemv.weights], row[_gemv.weights_stride], stored_rows, stored_cols * _F16)
+        if row[_gemv.accumulate]:
+            start = _after(queues, start, dst, row[_gemv.acc_stride], m, n * _F32)
     elements = rows * cols
     cycles = -(-elements // npu.facts[VECTOR_WIDTH]) * npu.cost[opcode, function]
     cycles = max(cycles, npu.facts[VECTOR_MIN])
@@ -425,9 +435,9 @@ def _vector(npu, queues, row, start, counters):
 
 
 @inner
-def _after(queues, start, address, cols, stride, rows):
-    """`start`, or later if a recent vector result overlaps what is read (its extent in bytes is at least 2 a column)."""
-    end = address + (rows - 1) * stride + cols * _F16
+def _after(queues, start, address, stride, rows, size):
+    """`start`, or later if a recent vector result overlaps what is read: `rows` pieces of `size` bytes, `stride` apart."""
+    end = address + (rows - 1) * stride + size
     for index in range(_HAZARDS):
         if queues.written[index, 0] < end and address < queues.written[index, 1]:
             start = max(start, queues.written[index, 2])

@@ -6,19 +6,20 @@ from ...backends.isa.pim import PIM
 from ...backends.isa.spec import HEADER
 from ..functional.dispatch import FAILED, FAULT_PC, LAST_CONTROL, MAX_INT, columns, control, fetch, within
 from ..functional.dispatch import FINISHED as HALTED
-from ..functional.jit import entry, inner
-from .dram import access, command_field, earliest, issue, member, refresh, row_slot, set_mode
+from ..functional.jit import bare, entry
+from .dram import access, command_field, earliest, first_target, issue, issue_row_command, refresh, row_slot, set_mode
 from .tables import (
     ACCESS_BYTES,
-    AT_DONE,
+    AT_BANK,
     AT_DUE,
     AT_INSTRUCTION,
-    AT_STREAM,
     BANKS,
+    CHANNEL_WORDS,
     CHANNELS,
     COLUMN_BYTES,
     COLUMNS_PER_COMMAND,
     COMMANDS,
+    DONE,
     DUAL,
     END,
     EXTRA_SLOTS,
@@ -30,20 +31,23 @@ from .tables import (
     INSTRUCTIONS,
     LANES,
     LATENCY,
+    MEMBERS,
+    NODE_COUNT,
+    NODE_FIELDS,
     NODES,
     NONE,
     ONE,
     PAUSED,
     PC,
-    RANKS,
     RD,
     REFRESH_INTERVAL,
     REFRESH_NODES,
     REPEAT,
-    SCOPE,
     SOFTMAX_ELEMENTS,
     SOFTMAX_LATENCY,
     SPACING,
+    STREAM,
+    TARGET,
     TIME,
     WR,
     ZERO,
@@ -136,7 +140,7 @@ def run_pim(tables, state, code, terms, registers, sequences, row, walk, horizon
         walk[PC] += 1
 
 
-@inner
+@bare
 def _fits(tables, row, fault):
     """Whether the machine has the channels and banks that an instruction names."""
     channel, channels = _CHANNEL[row[0]], _CHANNELS[row[0]]
@@ -150,81 +154,86 @@ def _fits(tables, row, fault):
     return channels < 0 or within(fault, row, channels, ZERO, tables[CHANNELS] - row[channel])
 
 
-@inner
+@bare
+def _base(tables, channel):
+    """Where the words of a channel begin."""
+    return channel * tables[CHANNEL_WORDS]
+
+
+@bare
 def _end_of(tables, state, row, at):
     """When the channels of an instruction are through with it, at the earliest `at`."""
     first, count = ZERO, tables[CHANNELS]
     if _CHANNEL[row[0]] >= 0:
         first = row[_CHANNEL[row[0]]]
         count = row[_CHANNELS[row[0]]] if _CHANNELS[row[0]] >= 0 else ONE
-    for channel in range(first, first + count):
-        at = max(at, max(state[tables[AT_STREAM] + channel], state[tables[AT_DONE] + channel]))
-    return at
+    return _through(tables, state, first, count, at)
 
 
-@inner
+@bare
 def _latest(tables, state, at):
-    """When the channels are through with the instructions so far."""
-    for channel in range(tables[CHANNELS]):
-        at = max(at, max(state[tables[AT_STREAM] + channel], state[tables[AT_DONE] + channel]))
+    """When all channels are through with the instructions so far."""
+    return _through(tables, state, ZERO, tables[CHANNELS], at)
+
+
+@bare
+def _through(tables, state, first, count, at):
+    for channel in range(first, first + count):
+        base = _base(tables, channel)
+        at = max(at, max(state[base + STREAM], state[base + DONE]))
     return at
 
 
-@inner
+@bare
 def _execute(tables, state, row, counters):
     opcode, tag = row[0], row[_TAG]
     column = tables[COLUMN_BYTES]
     if opcode == _OP_MAC:
         count, first, number = row[_mac.columns], row[_mac.channel], row[_mac.channels]
         for channel in range(first, first + number):
-            spent = _commands(tables, state, channel, _MAC, count, NONE, tag)
-            counters[_MAC_BUSY] += spent
+            base = _base(tables, channel)
+            open_row = state[row_slot(tables, base, tables[DUAL], ZERO)]
+            counters[_MAC_BUSY] += _commands(tables, state, base, _MAC, open_row, row[_mac.column], count, tag)
         counters[_MAC_COLUMNS] += count * number
         counters[_MACS] += count * number * tables[LANES] * tables[BANKS]
     elif opcode == _OP_ACTIVATE:
         for channel in range(row[_activate.channel], row[_activate.channel] + row[_activate.channels]):
-            _open(tables, state, channel, row[_activate.row], tag)
+            _open(tables, state, _base(tables, channel), row[_activate.row], tag)
     elif opcode == _OP_PRECHARGE:
         for channel in range(row[_precharge.channel], row[_precharge.channel] + row[_precharge.channels]):
-            _close(tables, state, channel, tag)
+            _close(tables, state, _base(tables, channel), tag)
     elif opcode == _OP_READ_ACC:
         number = row[_read_acc.channels]
         for channel in range(row[_read_acc.channel], row[_read_acc.channel] + number):
-            _commands(tables, state, channel, _READ_ACC, ZERO, NONE, tag)
+            _commands(tables, state, _base(tables, channel), _READ_ACC, NONE, NONE, ZERO, tag)
         counters[_RESULT] += row[_read_acc.banks] * _F32 * number
     elif opcode == _OP_WRITE_BUFFER:
         number = row[_write_buffer.channels]
         for channel in range(row[_write_buffer.channel], row[_write_buffer.channel] + number):
-            _commands(tables, state, channel, _WRITE_BUFFER, row[_write_buffer.columns], NONE, tag)
+            _commands(tables, state, _base(tables, channel), _WRITE_BUFFER, NONE, NONE, row[_write_buffer.columns], tag)
         counters[_BUFFER] += row[_write_buffer.columns] * column * number
     elif opcode == _OP_COPY_ROW:
         number = row[_copy_row.channels]
         for channel in range(row[_copy_row.channel], row[_copy_row.channel] + number):
-            _copy(tables, state, channel, row[_copy_row.bank], row[_copy_row.row], row[_copy_row.columns], tag)
+            _copy(tables, state, _base(tables, channel), row, tag)
         counters[_COPIED] += row[_copy_row.columns] * column * number
     elif opcode in (_OP_WRITE, _OP_READ):
         write = opcode == _OP_WRITE
-        _ordinary(
-            tables,
-            state,
-            row[_write.channel],
-            row[_write.bank],
-            row[_write.row],
-            row[_write.offset],
-            row[_write.bytes],
-            tables[WR] if write else tables[RD],
-            tag,
-        )
+        command, base = tables[WR] if write else tables[RD], _base(tables, row[_write.channel])
+        bank, offset, size = row[_write.bank], row[_write.offset], row[_write.bytes]
+        _ordinary(tables, state, base, bank, row[_write.row], offset, size, command, tag)
         counters[_WRITTEN if write else _READ] += row[_write.bytes]
     elif opcode == _OP_SCATTER:
-        channel, banks = row[_scatter.channel], row[_scatter.banks]
+        base, banks = _base(tables, row[_scatter.channel]), row[_scatter.banks]
         if tables[_entry(tables, _SCATTER) + COMMANDS]:
-            _open(tables, state, channel, row[_scatter.row], tag)
-            _commands(tables, state, channel, _SCATTER, ZERO, row[_scatter.row], tag)
-            _set_rows(tables, state, channel, tables[DUAL], ZERO, ZERO, ONE, NONE)  # such a write ends with a precharge
+            _open(tables, state, base, row[_scatter.row], tag)
+            column = row[_scatter.offset] // tables[ACCESS_BYTES]
+            _commands(tables, state, base, _SCATTER, row[_scatter.row], column, ZERO, tag)
+            for bank in range(tables[BANKS]):  # such a write ends with a precharge
+                state[row_slot(tables, base, tables[DUAL], bank)] = NONE
         else:
             for bank in range(banks):
-                _ordinary(tables, state, channel, bank, row[_scatter.row], row[_scatter.offset], _F16, tables[WR], tag)
+                _ordinary(tables, state, base, bank, row[_scatter.row], row[_scatter.offset], _F16, tables[WR], tag)
         counters[_WRITTEN] += banks * _F16
     elif opcode == _OP_SOFTMAX:
         _barrier(tables, state, row[_softmax.rows] * row[_softmax.cols], counters)
@@ -233,125 +242,128 @@ def _execute(tables, state, row, counters):
     return True
 
 
-@inner
+@bare
 def _entry(tables, instruction):
     return tables[AT_INSTRUCTION] + instruction * INSTRUCTION_FIELDS
 
 
-@inner
-def _finish(tables, state, channel, command, last):
+@bare
+def _finish(tables, state, base, command, last):
     """Note when a command issued in cycle `last` takes effect; the next place in the stream."""
-    done = tables[AT_DONE] + channel
-    state[done] = max(state[done], last + command_field(tables, command, LATENCY))
+    state[base + DONE] = max(state[base + DONE], last + command_field(tables, command, LATENCY))
     return last + 1
 
 
-@inner
-def _commands(tables, state, channel, instruction, columns_, row, tag):
-    """Issue the commands of an instruction at the channel's place in its stream; cycles its first command keeps busy."""
-    entry, stream = _entry(tables, instruction), tables[AT_STREAM] + channel
-    at = state[stream] + tables[entry + EXTRA_SLOTS]
+@bare
+def _commands(tables, state, base, instruction, row, column, columns_, tag):
+    """Issue the commands of an instruction, `columns_` 0 if it has none, at the channel's place in its stream; cycles its
+    first command keeps busy."""
+    entry = _entry(tables, instruction)
+    column = column // tables[entry + COLUMNS_PER_COMMAND] if column > 0 else column
+    at = state[base + STREAM] + tables[entry + EXTRA_SLOTS]
     begin, busy = np.int64(-1), np.int64(0)
     for index in range(tables[entry + COMMANDS]):
         command = tables[tables[entry + FIRST_COMMAND] + index]
         count = tables[entry + REPEAT]
         if columns_ > 0:
             count *= -(-columns_ // tables[entry + COLUMNS_PER_COMMAND])
-        at = set_mode(tables, state, channel, command, at, tag)
-        at = earliest(tables, state, channel, command, ZERO, at)
+        target = first_target(tables, command)
+        at = set_mode(tables, state, base, command, at, tag)
+        at = earliest(tables, state, base, command, target, at)
         if begin < 0:
             begin = at
             busy = count * command_field(tables, command, SPACING)
-        last = issue(tables, state, channel, command, ZERO, at, count, row, tag)
-        at = _finish(tables, state, channel, command, last)
-    state[stream] = max(at, begin + tables[entry + FILL_CYCLES])
+        last = issue(tables, state, base, command, target, at, count, row, column, tag)
+        at = _finish(tables, state, base, command, last)
+    state[base + STREAM] = max(at, begin + tables[entry + FILL_CYCLES])
     return busy
 
 
-@inner
-def _row_commands(tables, state, channel, instruction, row, tag):
-    """Issue the row command of an instruction to every node of its scope; row -1 closes, where a row is open.
-
-    Rows are opened in the ranks in turn, so that the waits between activates of one rank overlap.
-    """
-    entry, stream, side = _entry(tables, instruction), tables[AT_STREAM] + channel, tables[DUAL]
-    at = state[stream] + tables[entry + EXTRA_SLOTS]
+@bare
+def _row_commands(tables, state, base, instruction, row, tag):
+    """Issue the row command of an instruction to every node that it goes to; row -1 closes, where a row is open."""
+    entry = _entry(tables, instruction)
+    at = state[base + STREAM] + tables[entry + EXTRA_SLOTS]
     for index in range(tables[entry + COMMANDS]):
         command = tables[tables[entry + FIRST_COMMAND] + index]
-        level, nodes = command_field(tables, command, SCOPE), command_field(tables, command, NODES)
-        ranks = min(nodes, tables[RANKS])
-        for turn in range(nodes):
-            node = turn if row < 0 else turn % ranks * (nodes // ranks) + turn // ranks
-            if not _set_rows(tables, state, channel, side, level, node, nodes, row):
+        nodes = command_field(tables, command, NODES)
+        for node in range(nodes, nodes + command_field(tables, command, NODE_COUNT) * NODE_FIELDS, NODE_FIELDS):
+            if not _set_rows(tables, state, base, node, row):
                 continue
-            at = set_mode(tables, state, channel, command, at, tag)
-            at = earliest(tables, state, channel, command, node, at)
-            at = _finish(
-                tables, state, channel, command, issue(tables, state, channel, command, node, at, ONE, row, tag)
-            )
-    state[stream] = at
+            at = set_mode(tables, state, base, command, at, tag)
+            at = issue_row_command(tables, state, base, command, tables[node + TARGET], at, row, tag)
+            at = _finish(tables, state, base, command, at)
+    state[base + STREAM] = at
 
 
-@inner
-def _set_rows(tables, state, channel, side, level, node, nodes, row):
-    """Set the open row of a node's banks; whether that changes any."""
+@bare
+def _set_rows(tables, state, base, node, row):
+    """Set the row that PIM commands see open in a node's banks; whether that changes any."""
     changed = False
-    for index in range(tables[BANKS] // nodes):
-        slot = row_slot(tables, channel, side, member(tables, level, node, index))
+    for index in range(tables[node + MEMBERS], tables[node + NODE_FIELDS + MEMBERS]):
+        slot = row_slot(tables, base, tables[DUAL], tables[index])
         changed |= state[slot] != row
         state[slot] = row
     return changed
 
 
-@inner
-def _close(tables, state, channel, tag):
+@bare
+def _close(tables, state, base, tag):
     """Close the rows that PIM commands see: all of them with one row buffer, else those of the PIM side."""
-    _row_commands(tables, state, channel, _PRECHARGE, NONE, tag)
+    _row_commands(tables, state, base, _PRECHARGE, NONE, tag)
 
 
-@inner
-def _open(tables, state, channel, row, tag):
+@bare
+def _open(tables, state, base, row, tag):
     """Close what is open, refresh what is due, then open `row` in all banks."""
+    _refresh(tables, state, base, tables[REFRESH_INTERVAL])  # these fell due in idle time
     for bank in range(tables[BANKS]):
-        if state[row_slot(tables, channel, tables[DUAL], bank)] >= 0:
-            _close(tables, state, channel, tag)
+        if state[row_slot(tables, base, tables[DUAL], bank)] >= 0:
+            _close(tables, state, base, tag)
             break
-    if tables[REFRESH_INTERVAL]:
-        for node in range(tables[REFRESH_NODES]):
-            now = state[tables[AT_STREAM] + channel]
-            if now >= state[tables[AT_DUE] + channel * tables[REFRESH_NODES] + node]:
-                refresh(tables, state, channel, node, now)
-    _row_commands(tables, state, channel, _ACTIVATE, row, tag)
+    _refresh(tables, state, base, ZERO)
+    _row_commands(tables, state, base, _ACTIVATE, row, tag)
 
 
-@inner
-def _copy(tables, state, channel, bank, row, columns_, tag):
+@bare
+def _refresh(tables, state, base, overdue):
+    """Issue the refreshes that have been due for at least `overdue` cycles."""
+    now = state[base + STREAM]
+    for node in range(tables[REFRESH_NODES]):
+        if now - overdue >= state[base + tables[AT_DUE] + node]:
+            refresh(tables, state, base, node, now)
+
+
+@bare
+def _copy(tables, state, base, row, tag):
     """Copy columns of an ordinarily opened row to the global buffer."""
-    entry, stream = _entry(tables, _COPY_ROW), tables[AT_STREAM] + channel
-    command = tables[tables[entry + FIRST_COMMAND]]
-    count = tables[entry + REPEAT] * -(-columns_ // tables[entry + COLUMNS_PER_COMMAND])
-    at = state[stream] + tables[entry + EXTRA_SLOTS]
-    last = access(tables, state, channel, bank, row, command, count, at, tag)
-    state[stream] = _finish(tables, state, channel, command, last)
+    entry = _entry(tables, _COPY_ROW)
+    command, bank = tables[tables[entry + FIRST_COMMAND]], tables[tables[AT_BANK] + row[_copy_row.bank]]
+    width = tables[entry + COLUMNS_PER_COMMAND]
+    count, column = tables[entry + REPEAT] * -(-row[_copy_row.columns] // width), row[_copy_row.column] // width
+    at = state[base + STREAM] + tables[entry + EXTRA_SLOTS]
+    last = access(tables, state, base, bank, row[_copy_row.row], column, command, count, at, tag)
+    state[base + STREAM] = _finish(tables, state, base, command, last)
 
 
-@inner
-def _ordinary(tables, state, channel, bank, row, offset, size, command, tag):
+@bare
+def _ordinary(tables, state, base, bank, row, offset, size, command, tag):
     """Read or write bytes of one row, in order with the PIM commands of the channel."""
     if size <= 0:
         return
-    unit, stream = tables[ACCESS_BYTES], tables[AT_STREAM] + channel
-    count = (offset + size - 1) // unit - offset // unit + 1
-    last = access(tables, state, channel, bank, row, command, count, state[stream], tag)
-    state[stream] = _finish(tables, state, channel, command, last)
+    column = offset // tables[ACCESS_BYTES]
+    count = (offset + size - 1) // tables[ACCESS_BYTES] - column + 1
+    target = tables[tables[AT_BANK] + bank]
+    last = access(tables, state, base, target, row, column, command, count, state[base + STREAM], tag)
+    state[base + STREAM] = _finish(tables, state, base, command, last)
 
 
-@inner
+@bare
 def _barrier(tables, state, elements, counters):
     """The softmax unit: after everything before it in all channels, before everything after it."""
     at = _latest(tables, state, ZERO)
     cycles = tables[SOFTMAX_LATENCY] + -(-elements // tables[SOFTMAX_ELEMENTS])
     for channel in range(tables[CHANNELS]):
-        state[tables[AT_STREAM] + channel] = at + cycles
+        state[_base(tables, channel) + STREAM] = at + cycles
     counters[_SOFTMAX_ELEMENTS] += elements
     counters[_SOFTMAX_BUSY] += cycles

@@ -1,15 +1,17 @@
 """The memory of a machine as two flat int64 arrays: tables that never change, and the state that the engine changes.
 
 Flat because Numba counts references of every array that it takes out of a tuple, which costs ten times the work itself.
-`tables` starts with the numbers below; those called AT_ are offsets of a region, in `tables` or in `state`.
+`tables` starts with the facts of `constraints`, then those below; the ones called AT_ are offsets, in `tables`, in `state`
+or in the words of a channel. `state` holds the words of one channel after the other, then the log. Banks are targets, in
+the order of their indices; `memory.bank_order` numbers them for addresses and programs, AT_BANK turns that into targets.
 """
 
-from itertools import product
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .constraints import LEVELS, NEVER, numbers
+from .constraints import AT_READY, AT_RING, CORE_FACTS, LEVELS, Geometry, build_entries, geometry, numbers, spacing
 
 INSTRUCTIONS = ("write_buffer", "copy_row", "activate", "mac", "read_acc", "precharge", "scatter")
 """PIM instructions that stand for DRAM commands, in the order of the instruction table."""
@@ -26,26 +28,35 @@ FINISHED, PAUSED, FAULTED = numbers(0, 3)
 """What walking a program returns; it pauses before an instruction that starts after the horizon."""
 
 BUS_SLOTS = 1024  # cycles around the present for which the row-command bus is remembered
-LOG_FIELDS = ("cycle", "command", "channel", "node", "row", "count", "spacing", "tag")
+CACHE_LINE = 8  # words; the words of a channel are an odd number of lines, so that channels do not fall on each other
 
-(CHANNELS, BANKS, RANKS, ROW_BYTES, ACCESS_BYTES, COLUMN_BYTES, REFRESH_NODES, REFRESH_INTERVAL) = numbers(0, 8)
-(ACT, PRE, RD, WR, REF, MODE) = numbers(8, 14)  # numbers of commands, -1 where the machine has none
-(DUAL, LANES, SOFTMAX_ELEMENTS, SOFTMAX_LATENCY) = numbers(14, 18)
-(AT_COMMAND, AT_ENTRY, AT_MEMBERS, AT_REFRESH_NODE, AT_INSTRUCTION) = numbers(18, 23)  # in tables
-(AT_READY, SLOTS, AT_RING, RING_WORDS, AT_ROW, AT_DUE, AT_BUS) = numbers(23, 30)  # in state, per channel
-(AT_REGISTER_MODE, AT_STREAM, AT_DONE, AT_COUNTS, AT_LOG_SIZE, AT_LOG, LOG_CAPACITY, COMMAND_COUNT) = numbers(30, 38)
-FACTS = 38
+LOG_FIELDS = ("cycle", "command", "channel", "target", "row", "column", "count", "spacing", "tag")
+"""A row of the log is `count` equal commands, the first in `cycle` (memory clock), the others `spacing` cycles apart.
 
-(SCOPE, NODES, FIRST_ENTRY, LATENCY, REGISTER_MODE, SPACING, COMMAND_FIELDS) = numbers(0, 7)
-"""Fields of a command in its region: level, nodes of that level in a channel, number of its first entry, ..."""
+`command` indexes `command_names`, `target` the nodes of a channel (`constraints.geometry`). `row` and `column` are -1
+where the command has none; columns count what one command moves, the i-th of a run is at `column` + i. `tag` is that of
+the instruction (Program.tags), 0 for refreshes."""
 
-(CHECKS, EFFECTS, LIMITS, COUNTED, ENTRY_FIELDS) = numbers(0, 5)
-"""Fields of an entry, one for every command and node it may go to; a list ends where the next begins.
+(CHANNELS, BANKS, ROW_BYTES, ACCESS_BYTES, COLUMN_BYTES) = numbers(CORE_FACTS, CORE_FACTS + 5)
+(REFRESH_NODES, REFRESH_TARGET, REFRESH_INTERVAL) = numbers(CORE_FACTS + 5, CORE_FACTS + 8)
+(ACT, PRE, RD, WR, REF, MODE) = numbers(CORE_FACTS + 8, CORE_FACTS + 14)  # numbers of commands, -1 where there is none
+(DUAL, LANES, SOFTMAX_ELEMENTS, SOFTMAX_LATENCY) = numbers(CORE_FACTS + 14, CORE_FACTS + 18)
+(AT_COMMAND, AT_BANK, AT_REFRESH_NODE, AT_INSTRUCTION) = numbers(CORE_FACTS + 18, CORE_FACTS + 22)  # in tables
+(AT_LOG_SIZE, AT_LOG, LOG_CAPACITY) = numbers(CORE_FACTS + 22, CORE_FACTS + 25)  # in state
+(CHANNEL_WORDS, AT_ROW, AT_DUE, AT_BUS, AT_COUNTS) = numbers(CORE_FACTS + 25, CORE_FACTS + 30)  # in a channel's words
+FACTS = CORE_FACTS + 30
+"""AT_BANK: [number of a bank] target. AT_REFRESH_NODE: [bank] index of its refresh node, counted from REFRESH_TARGET.
+AT_ROW: [side, bank] open row or -1. AT_DUE: [refresh node] next refresh. AT_COUNTS: [command] how often."""
 
-CHECKS: slots of `ready` to look at. EFFECTS: slot, cycles, step: after n commands from cycle t on, the slot is not
-ready before t + (n - 1)*step + cycles. LIMITS: ring, cycles: the oldest time in the ring must be that long ago.
-COUNTED: ring, size: where to note the command. A ring is its next index, then its times.
-"""
+(IN_REGISTER_MODE, STREAM, DONE, CHANNEL_FACTS) = numbers(0, 4)
+"""First words of a channel: its mode, the next place in its PIM stream, when what it issued there is done."""
+
+(LATENCY, REGISTER_MODE, SPACING, NODES, NODE_COUNT, COMMAND_FIELDS) = numbers(0, 6)
+"""Fields of a command. SPACING: distance of equal commands in one node. NODES: where the nodes begin to which it goes if
+it goes to all banks, NODE_COUNT of them in the order of issue."""
+
+(TARGET, MEMBERS, NODE_FIELDS) = numbers(0, 3)
+"""Fields of such a node: its target, and where its banks begin; they end where those of the next node begin."""
 
 (REPEAT, COLUMNS_PER_COMMAND, EXTRA_SLOTS, FILL_CYCLES, FIRST_COMMAND, COMMANDS, INSTRUCTION_FIELDS) = numbers(0, 7)
 """Fields of a PIM instruction; FIRST_COMMAND is an offset in `tables`, where its COMMANDS command numbers stand."""
@@ -56,7 +67,9 @@ class Dram(NamedTuple):
 
     tables: np.ndarray
     state: np.ndarray
-    ready: np.ndarray  # [channel, node, command] first legal cycle, as the node sees it
+    geometry: Geometry
+    channels: np.ndarray  # [channel, word]
+    ready: np.ndarray  # [channel, target, command] first legal cycle, as the node sees it
     open_row: np.ndarray  # [channel, side, bank] open row or -1
     counts: np.ndarray  # [channel, command]
     log: np.ndarray  # [capacity, LOG_FIELDS]
@@ -65,74 +78,65 @@ class Dram(NamedTuple):
 def build_dram(machine: dict[str, Any], log_capacity: int = 0) -> Dram:
     """Tables and idle state for the `memory`, `command`, `constraint` and `pim` sections of a machine."""
     memory, pim = machine["memory"], machine["pim"]
-    names = command_names(machine)
-    number = {name: index for index, name in enumerate(names)}
-    tree = _tree(memory)
-    channels, banks = memory["channels"], len(tree.banks)
-    interval, refresh_level = memory["refresh_interval_cycles"], LEVELS.index(memory["refresh_scope"])
-    refresh_members = tree.members[refresh_level]
+    number = {name: index for index, name in enumerate(command_names(machine))}
+    tree = geometry(memory)
+    channels, banks, interval = memory["channels"], tree.banks, memory["refresh_interval_cycles"]
+    refresh_level = LEVELS.index(memory["refresh_scope"])
+    refresh_nodes = int(np.prod(tree.extents[: refresh_level + 1]))
 
-    tables = _Builder(FACTS)
-    tables.words[CHANNELS : REFRESH_INTERVAL + 1] = [
-        channels,
-        banks,
-        len(tree.members[LEVELS.index("rank")]),
-        *(memory[key] for key in ("row_bytes", "access_bytes", "column_bytes")),
-        len(refresh_members),
-        interval,
-    ]
-    commands = [number.get(name, -1) for name in ("act", "pre", "rd", "wr", "ref", pim.get("mode_command", ""))]
-    tables.words[ACT : MODE + 1] = commands
-    tables.words[DUAL : SOFTMAX_LATENCY + 1] = [
+    words = [0] * FACTS
+    words[CHANNELS], words[BANKS] = channels, banks
+    words[ROW_BYTES : COLUMN_BYTES + 1] = [memory[key] for key in ("row_bytes", "access_bytes", "column_bytes")]
+    words[REFRESH_NODES : REFRESH_INTERVAL + 1] = [refresh_nodes, tree.first[refresh_level], interval]
+    commands = ("act", "pre", "rd", "wr", "ref", pim.get("mode_command", ""))
+    words[ACT : MODE + 1] = [number.get(name, -1) for name in commands]
+    words[DUAL : SOFTMAX_LATENCY + 1] = [
         int(pim["dual_row_buffer"]),
         pim["lanes"],
         max(1, pim["softmax_elements_per_cycle"]),
         pim["softmax_latency_cycles"],
     ]
-    ring_words = _commands(tables, machine, number, tree)
-    members = [[*group, *[-1] * (banks - len(group))] for level in tree.members for group in _pad(level, banks)]
-    tables.words[AT_MEMBERS] = tables.add([bank for group in members for bank in group])
-    owner = {bank: node for node, group in enumerate(refresh_members) for bank in group}
-    tables.words[AT_REFRESH_NODE] = tables.add([owner[bank] for bank in range(banks)])
-    _instructions(tables, pim, number)
+    rings = build_entries(words, machine, tree)
+    words[AT_COMMAND] = _add(words, _commands(words, machine, tree))
+    words[AT_BANK] = _add(words, _bank_targets(memory, tree))
+    words[AT_REFRESH_NODE] = _add(
+        words, (tree.paths[bank][refresh_level] - tree.first[refresh_level] for bank in range(banks))
+    )
+    words[AT_INSTRUCTION] = _add(words, _instructions(words, pim, number))
 
-    due = [
-        interval * (node + 1) // len(refresh_members) if interval else 1 << 62 for node in range(len(refresh_members))
-    ]
-    slots = tree.nodes * len(names)
-    state = _Builder(0)
-    ring = np.full(max(1, ring_words), NEVER, np.int64)
-    ring[tables.rings] = 0
-    regions = {
-        AT_READY: [0] * (channels * slots),
-        AT_RING: list(ring) * channels,
-        AT_ROW: [-1] * (channels * 2 * banks),
-        AT_DUE: due * channels,
-        AT_BUS: [-1] * (channels * BUS_SLOTS),
-        AT_REGISTER_MODE: [0] * channels,
-        AT_STREAM: [0] * channels,
-        AT_DONE: [0] * channels,
-        AT_COUNTS: [0] * (channels * len(names)),
-        AT_LOG_SIZE: [0],
-        AT_LOG: [0] * (log_capacity * len(LOG_FIELDS)),
-    }
-    for region, values in regions.items():
-        tables.words[region] = state.add(values)
-    tables.words[SLOTS], tables.words[RING_WORDS] = slots, max(1, ring_words)
-    tables.words[LOG_CAPACITY], tables.words[COMMAND_COUNT] = log_capacity, len(names)
-    words = np.array(state.words, np.int64)
+    due = [interval * (node + 1) // refresh_nodes if interval else 1 << 62 for node in range(refresh_nodes)]
+    channel = [0] * CHANNEL_FACTS
+    for region, values in {
+        AT_ROW: [-1] * (2 * banks),
+        AT_DUE: due,
+        AT_COUNTS: [0] * len(number),
+        AT_READY: [0] * (len(tree.paths) * len(number)),
+        AT_RING: rings,
+        AT_BUS: [-1] * BUS_SLOTS,
+    }.items():
+        words[region] = _add(channel, values)
+    lines = -(-len(channel) // CACHE_LINE)
+    channel += [0] * ((lines + 1 - lines % 2) * CACHE_LINE - len(channel))
+    words[CHANNEL_WORDS], words[LOG_CAPACITY] = len(channel), log_capacity
+    words[AT_LOG_SIZE] = channels * len(channel)
+    words[AT_LOG] = words[AT_LOG_SIZE] + 1
+    state = np.zeros(words[AT_LOG] + log_capacity * len(LOG_FIELDS), np.int64)
+    by_channel = state[: words[AT_LOG_SIZE]].reshape(channels, len(channel))
+    by_channel[:] = channel
 
     def view(region: int, *shape: int) -> np.ndarray:
-        begin = tables.words[region]
-        return words[begin : begin + int(np.prod(shape))].reshape(shape)
+        begin = words[region]
+        return by_channel[:, begin : begin + int(np.prod(shape))].reshape(channels, *shape)
 
     return Dram(
-        tables=np.array(tables.words, np.int64),
-        state=words,
-        ready=view(AT_READY, channels, tree.nodes, len(names)),
-        open_row=view(AT_ROW, channels, 2, banks),
-        counts=view(AT_COUNTS, channels, len(names)),
-        log=view(AT_LOG, log_capacity, len(LOG_FIELDS)),
+        tables=np.array(words, np.int64),
+        state=state,
+        geometry=tree,
+        channels=by_channel,
+        ready=view(AT_READY, len(tree.paths), len(number)),
+        open_row=view(AT_ROW, 2, banks),
+        counts=view(AT_COUNTS, len(number)),
+        log=state[words[AT_LOG] :].reshape(log_capacity, len(LOG_FIELDS)),
     )
 
 
@@ -141,154 +145,58 @@ def command_names(machine: dict[str, Any]) -> tuple[str, ...]:
     return tuple(machine["command"])
 
 
-class _Builder:
-    """A growing list of words; `rings` are the places of the next indices in the ring region."""
-
-    def __init__(self, facts: int):
-        self.words = [0] * facts
-        self.rings: list[int] = []
-
-    def add(self, values: list[int]) -> int:
-        """Append a region; its offset."""
-        begin = len(self.words)
-        self.words += values
-        return begin
+def _add(words: list[int], values: Iterable[int]) -> int:
+    """Append a region; where it begins."""
+    begin = len(words)
+    words.extend(int(value) for value in values)
+    return begin
 
 
-class Tree(NamedTuple):
-    """Nodes of a channel. Banks are numbered in the machine's bank order, other nodes by their position."""
-
-    nodes: int  # of all levels together
-    paths: list[list[tuple[int, ...]]]  # [level][node] ids of the nodes from the channel down to this one
-    members: list[list[list[int]]]  # [level][node] its banks
-    banks: list[tuple[int, ...]]
+def _bank_targets(memory: dict[str, Any], tree: Geometry) -> list[int]:
+    """The target of each bank in the numbering of `bank_order`, whose first level runs fastest."""
+    order = [LEVELS.index(level) for level in memory["bank_order"]]
+    return sorted(range(tree.banks), key=lambda bank: [tree.indices[bank][level] for level in reversed(order)])
 
 
-def _tree(memory: dict[str, Any]) -> Tree:
-    extents = {
-        "pseudo_channel": memory["pseudo_channels"],
-        "rank": memory["ranks"],
-        "bank_group": memory["bank_groups"],
-        "bank": memory["banks_per_group"],
-    }
-    sizes = [1, *np.cumprod([extents[level] for level in LEVELS[1:]]).tolist()]
-    first = [sum(sizes[:level]) for level in range(len(LEVELS))]
-    paths: list[list[tuple[int, ...]]] = [[()] * size for size in sizes]
-    members: list[list[list[int]]] = [[[] for _ in range(size)] for size in sizes]
-    slowest_first = list(reversed(memory["bank_order"]))
-    for bank, indices in enumerate(product(*(range(extents[level]) for level in slowest_first))):
-        index = dict(zip(slowest_first, indices, strict=True))
-        positions = [0]
-        for level in LEVELS[1:]:
-            positions.append(positions[-1] * extents[level] + index[level])
-        ids = tuple(begin + position for begin, position in zip(first, positions, strict=True))
-        for level, position in enumerate(positions[:-1]):
-            paths[level][position] = ids[: level + 1]
-            members[level][position].append(bank)
-        paths[-1][bank] = ids
-        members[-1][bank].append(bank)
-    return Tree(sum(sizes), paths, members, paths[-1])
-
-
-def _pad(level: list[list[int]], banks: int) -> list[list[int]]:
-    return level + [[]] * (banks - len(level))
-
-
-Rules = list[list[dict[int, int]]]  # [preceding command][level] -> {following command: cycles}
-
-
-class _Window(NamedTuple):
-    level: int
-    preceding: set[int]
-    following: set[int]
-    cycles: int
-    size: int
-    begin: int  # of the first ring, one for each node of the level
-
-
-def _rules(machine: dict[str, Any], number: dict[str, int], tree: Tree) -> tuple[Rules, list[_Window], int]:
-    """The strictest distance for every pair of commands at every level, the counting rules, and words of rings."""
-    rules: Rules = [[{} for _ in LEVELS] for _ in number]
-    windows: list[_Window] = []
-    words = 0
-    for rule in machine["constraint"]:
-        level, cycles, size = LEVELS.index(rule["level"]), rule["cycles"], rule["window"]
-        preceding, following = ([number[name] for name in rule[key]] for key in ("preceding", "following"))
-        if cycles <= 0 or rule["siblings"]:  # this engine looks at the path of a command only
-            continue
-        if size > 1:
-            windows.append(_Window(level, set(preceding), set(following), cycles, size, words))
-            words += (1 + size) * len(tree.paths[level])
-            continue
-        for before, after in product(preceding, following):
-            rules[before][level][after] = max(cycles, rules[before][level].get(after, 0))
-    for levels in rules:
-        strictest: dict[int, int] = {}  # a rule that the level above contains is left out
-        for level, pairs in enumerate(levels):
-            levels[level] = {after: cycles for after, cycles in pairs.items() if cycles > strictest.get(after, 0)}
-            strictest |= levels[level]
-    return rules, windows, words
-
-
-def _commands(tables: _Builder, machine: dict[str, Any], number: dict[str, int], tree: Tree) -> int:
-    """Add the command and entry regions; how many words the rings of a channel take."""
-    rules, windows, ring_words = _rules(machine, number, tree)
-    scopes = [LEVELS.index(command["scope"]) for command in machine["command"].values()]
-    first_entry = np.cumsum([0, *(len(tree.paths[scope]) for scope in scopes)]).tolist()
-    limited = [{command for pairs in rules for command in pairs[level]} for level in range(len(LEVELS))]
+def _commands(words: list[int], machine: dict[str, Any], tree: Geometry) -> list[int]:
+    """The fields of all commands; adds their nodes to the words."""
     fields: list[int] = []
-    for index, command in enumerate(machine["command"].values()):
-        spacing = _spacing(rules[index], index, scopes[index])
-        fields += [scopes[index], len(tree.paths[scopes[index]]), first_entry[index], command["latency_cycles"]]
-        fields += [int(command["register_mode"]), spacing[scopes[index]]]
-    tables.words[AT_COMMAND] = tables.add(fields)
-    entries = tables.add([0] * (first_entry[-1] * ENTRY_FIELDS + 1))
-    tables.words[AT_ENTRY] = entries
-    for command, scope in enumerate(scopes):
-        spacing = _spacing(rules[command], command, scope)
-        for node, path in enumerate(tree.paths[scope]):
-            checks = [there * len(number) + command for level, there in enumerate(path) if command in limited[level]]
-            effects = [
-                (there * len(number) + after, cycles, spacing[level if after == command else scope])
-                for level, there in enumerate(path)
-                for after, cycles in rules[command][level].items()
-            ]
-            rings = [(window, _ring(window, path, tree)) for window in windows if window.level <= scope]
-            limits = [(ring, window.cycles) for window, ring in rings if command in window.following]
-            counted = [(ring, window.size) for window, ring in rings if command in window.preceding]
-            tables.rings += [ring for _, ring in rings]
-            entry = entries + (first_entry[command] + node) * ENTRY_FIELDS
-            for field, values in ((CHECKS, checks), (EFFECTS, effects), (LIMITS, limits), (COUNTED, counted)):
-                tables.words[entry + field] = tables.add([int(word) for value in values for word in _words(value)])
-            tables.words[entry + ENTRY_FIELDS] = len(tables.words)
-    return ring_words
+    for name, command in machine["command"].items():
+        scope = LEVELS.index(command["scope"])
+        spread = {LEVELS.index(level) for level in command["spread"]}
+        # one node stands for those that the command works on besides
+        nodes = [
+            node
+            for node, index in enumerate(tree.indices)
+            if len(index) == scope + 1 and not any(place for level, place in enumerate(index) if level in spread)
+        ]
+        if command["action"] == "activate":  # ranks in turn, so that the waits between activates of one overlap
+            rank = LEVELS.index("rank")
+            nodes.sort(key=lambda node: (tree.indices[node][rank + 1 :], tree.indices[node][: rank + 1]))
+        table: list[int] = []
+        for node in nodes:
+            index = tree.indices[node]
+            covered = (
+                bank
+                for bank in range(tree.banks)
+                if all(level in spread or tree.indices[bank][level] == place for level, place in enumerate(index))
+            )
+            table += [node, _add(words, covered)]
+        table += [-1, len(words)]
+        fields += [command["latency_cycles"], int(command["register_mode"]), spacing(machine, name)]
+        fields += [_add(words, table), len(nodes)]
+    return fields
 
 
-def _words(value: int | tuple[int, ...]) -> tuple[int, ...]:
-    return value if isinstance(value, tuple) else (value,)
-
-
-def _ring(window: _Window, path: tuple[int, ...], tree: Tree) -> int:
-    position = [node[-1] for node in tree.paths[window.level]].index(path[window.level])
-    return window.begin + position * (1 + window.size)
-
-
-def _spacing(levels: list[dict[int, int]], command: int, scope: int) -> list[int]:
-    """Distance of equal commands that stay in one node, as each level down to the scope sees it."""
-    spacing: list[int] = []
-    for level in range(scope + 1):
-        spacing.append(max(spacing[-1] if spacing else 1, levels[level].get(command, 1)))
-    return spacing
-
-
-def _instructions(tables: _Builder, pim: dict[str, Any], number: dict[str, int]) -> None:
+def _instructions(words: list[int], pim: dict[str, Any], number: dict[str, int]) -> list[int]:
+    """The fields of all PIM instructions; adds their commands to the words."""
     fields: list[int] = []
     for name in INSTRUCTIONS:
         entry = pim["instruction"].get(name) if name in pim["commands"] else None
         if entry is None:
             fields += [1, 1, 0, 0, 0, 0]
             continue
-        commands = tables.add([number[command] for command in entry["commands"]])
+        commands = _add(words, (number[command] for command in entry["commands"]))
         fields += [entry[key] for key in ("repeat", "columns_per_command", "extra_slots", "fill_cycles")]
         fields += [commands, len(entry["commands"])]
-    tables.words[AT_INSTRUCTION] = tables.add(fields)
+    return fields

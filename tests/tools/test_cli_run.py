@@ -54,6 +54,7 @@ def test_the_report_adds_up(pimlir, model):
     assert energy["sources"].keys() == energy["components"].keys()
     busy = sum(device["busy_seconds"] for device in report["devices"].values())
     assert sum(op["seconds"] for op in report["per_op"]) == pytest.approx(busy)
+    assert busy == pytest.approx(report["seconds_simulated"])
     assert sum(kernel["seconds"] for kernel in report["kernels"]) == pytest.approx(busy)
     assert all(0 <= value <= 1 for value in report["units"].values())
     assert {"attn_q", "attn_output", "ffn_down"} <= {op["op"] for op in report["per_op"]}
@@ -175,21 +176,22 @@ def statistics(tags):
     return {"time_ps": 2 * 10**6, "programs": {0: program}}
 
 
-def test_operations_share_the_time_of_their_kernel():
+def test_operations_and_launches_make_up_the_time_of_a_kernel():
     tags = {
-        "scores": {"instructions": 3, "cycles": 30},
-        "context": {"instructions": 9, "cycles": 10},
-        "idle": {"instructions": 0, "cycles": 0},
+        "scores": {"instructions": 3, "time_ps": 600_000},
+        "context": {"instructions": 9, "time_ps": 300_000},
+        "idle": {"instructions": 0, "time_ps": 0},
     }
     entries = operations(statistics(tags))
     assert [(entry["op"], entry["seconds"], entry["share"]) for entry in entries] == [
-        ("scores", 0.75e-6, 0.375),
-        ("context", 0.25e-6, 0.125),
+        ("scores", 0.6e-6, 0.3),
+        ("context", 0.3e-6, 0.15),
+        ("launch overhead", 0.1e-6, 0.05),
     ]
 
 
 def test_an_operation_that_hides_behind_another_has_no_time_of_its_own():
-    tags = {"kv_append": {"instructions": 2, "cycles": 0}, "scores": {"instructions": 3, "cycles": 30}}
+    tags = {"kv_append": {"instructions": 2, "time_ps": 0}, "scores": {"instructions": 3, "time_ps": 10**6}}
     append, scores = operations(statistics(tags))
     assert (append["op"], append["instructions"], append["seconds"]) == ("kv_append", 2, 0)
     assert (scores["op"], scores["instructions"], scores["seconds"]) == ("scores", 3, 1e-6)

@@ -6,43 +6,61 @@ import pytest
 from pimlir.backends.isa.assembly import assemble
 from pimlir.backends.isa.image import Image
 from pimlir.machines import load_machine
-from pimlir.sim.functional.jit import entry
+from pimlir.sim.functional.jit import bare_entry
 from pimlir.sim.timing import dram
+from pimlir.sim.timing.constraints import LEVELS
 from pimlir.sim.timing.model import TimingModel
-from pimlir.sim.timing.tables import build_dram, command_names
+from pimlir.sim.timing.tables import AT_BANK, AT_LOG_SIZE, CHANNEL_WORDS, LOG_FIELDS, build_dram, command_names
 
 
-@entry
-def _earliest(tables, state, channel, command, node, at):
-    return dram.earliest(tables, state, channel, command, node, at)
+@bare_entry
+def _earliest(tables, state, base, command, target, at):
+    return dram.earliest(tables, state, base, command, target, at)
 
 
-@entry
-def _issue(tables, state, channel, command, node, at, count):
-    return dram.issue(tables, state, channel, command, node, at, count, at, at)
+@bare_entry
+def _issue(tables, state, base, command, target, at, count):
+    return dram.issue(tables, state, base, command, target, at, count, at, at, at)
 
 
-@entry
-def _access(tables, state, channel, bank, row, command, count, at):
-    return dram.access(tables, state, channel, bank, row, command, count, at, at)
+@bare_entry
+def _access(tables, state, base, bank, row, command, count, at):
+    return dram.access(tables, state, base, bank, row, at, command, count, at, at)
 
 
 class Engine:
-    """The command engine of one machine; nodes are numbered within the level of the command's scope."""
+    """The command engine of one machine; nodes are numbered within the level of the command's scope, banks by bank_order."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, log: int = 0):
         self.machine = load_machine(name).to_dict()
         self.names = command_names(self.machine)
-        self.dram = build_dram(self.machine)
+        self.dram = build_dram(self.machine, log)
+
+    def target(self, command: str, node: int) -> int:
+        scope = self.machine["command"][command]["scope"]
+        return self.bank(node) if scope == "bank" else self.dram.geometry.first[LEVELS.index(scope)] + node
+
+    def bank(self, number: int) -> int:
+        return int(self.dram.tables[self.dram.tables[AT_BANK] + number])
 
     def earliest(self, command: str, node: int = 0, at: int = 0, channel: int = 0) -> int:
-        return int(_earliest(self.dram.tables, self.dram.state, channel, self.names.index(command), node, at))
+        tables, state = self.dram.tables, self.dram.state
+        base = channel * int(tables[CHANNEL_WORDS])
+        return int(_earliest(tables, state, base, self.names.index(command), self.target(command, node), at))
 
     def issue(self, command: str, node: int = 0, at: int = 0, count: int = 1) -> int:
-        return int(_issue(self.dram.tables, self.dram.state, 0, self.names.index(command), node, at, count))
+        target = self.target(command, node)
+        return int(_issue(self.dram.tables, self.dram.state, 0, self.names.index(command), target, at, count))
 
     def access(self, command: str, bank: int, row: int, count: int = 1, at: int = 0) -> int:
-        return int(_access(self.dram.tables, self.dram.state, 0, bank, row, self.names.index(command), count, at))
+        tables, state = self.dram.tables, self.dram.state
+        return int(_access(tables, state, 0, self.bank(bank), row, self.names.index(command), count, at))
+
+    def log(self) -> list[tuple[str, int, int, int]]:
+        """(command, cycle, count, spacing) of what was issued."""
+        rows = self.dram.log[: self.dram.state[self.dram.tables[AT_LOG_SIZE]]]
+        fields = [LOG_FIELDS.index(name) for name in ("command", "cycle", "count", "spacing")]
+        return [(self.names[command], *rest) for command, *rest in rows[:, fields].tolist()]
 
     def count(self, command: str) -> int:
         return int(self.dram.counts[:, self.names.index(command)].sum())

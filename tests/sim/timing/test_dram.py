@@ -5,7 +5,17 @@ from itertools import product
 import pytest
 
 from pimlir.machines import known_machines, load_machine
-from pimlir.sim.timing.tables import LEVELS
+from pimlir.sim.timing.constraints import LEVELS
+from pimlir.sim.timing.tables import (
+    AT_COMMAND,
+    COMMAND_FIELDS,
+    MEMBERS,
+    NODE_COUNT,
+    NODE_FIELDS,
+    NODES,
+    build_dram,
+    command_names,
+)
 
 
 def chosen_rules():
@@ -131,6 +141,50 @@ def test_refreshes_of_idle_time_happened_in_time(engine):
     memory = engine("tiny")
     assert memory.access("rd", bank=0, row=5, at=10 * 4000 + 2000) == 10 * 4000 + 2000 + 10
     assert memory.count("ref") == 10
+
+
+def test_refreshes_of_idle_time_are_in_the_log(engine):
+    memory = engine("tiny", log=100)
+    memory.access("rd", bank=0, row=5, at=10 * 4000 + 2000)
+    assert memory.log() == [
+        ("ref", 4000, 1, 200),
+        ("ref", 8000, 9, 4000),
+        ("act", 42_000, 1, 34),
+        ("rd", 42_010, 1, 2),
+    ]
+
+
+def test_the_first_refresh_of_idle_time_closes_the_rows(engine):
+    memory = engine("tiny", log=100)
+    memory.access("rd", bank=0, row=5)
+    memory.access("rd", bank=0, row=5, at=9000)
+    assert memory.log()[2:] == [
+        ("pre", 4000, 1, 1),
+        ("ref", 4010, 1, 200),
+        ("ref", 8000, 1, 4000),
+        ("act", 9000, 1, 34),
+        ("rd", 9010, 1, 2),
+    ]
+
+
+def test_refreshes_that_a_long_row_delayed_follow_as_soon_as_they_may(engine):
+    memory = engine("tiny", log=100)
+    last = memory.access("rd", bank=0, row=5, count=5000)
+    memory.access("rd", bank=0, row=6, at=last)
+    refreshes = [cycle for name, cycle, *_ in memory.log() if name == "ref"]
+    closed = last + 4 + 10  # nRTP, nRP
+    assert refreshes == [closed, closed + 200]  # nRFC
+    assert memory.count("ref") == 2
+
+
+def test_a_spread_command_goes_to_one_node_of_those_that_it_works_on():
+    machine = load_machine("attacc-bank").to_dict()
+    tables = build_dram(machine).tables
+    for name, nodes in (("act_pim", 1), ("act_same", 4), ("act_each", 32), ("act", 64)):
+        place = tables[AT_COMMAND] + command_names(machine).index(name) * COMMAND_FIELDS
+        first = tables[place + NODES]
+        assert tables[place + NODE_COUNT] == nodes
+        assert tables[first + NODE_FIELDS + MEMBERS] - tables[first + MEMBERS] == 64 // nodes
 
 
 def test_row_commands_never_share_a_cycle(model):

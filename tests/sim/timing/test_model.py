@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pimlir.sim.energy import energy_fj
-from pimlir.sim.timing.model import TimingError
+from pimlir.sim.timing.model import LOG_FIELDS, TimingError
 
 BOTH = """
 .program @gemv pim (n)
@@ -27,8 +27,8 @@ BOTH = """
 """
 
 
-def ran(model, machine="tiny"):
-    timing = model(machine, BOTH)
+def ran(model, machine="tiny", log=0):
+    timing = model(machine, BOTH, log=log)
     end = timing.launch(0, np.array([10]), 0)
     timing.launch(1, np.array([20]), end)
     timing.launch(1, np.array([20]), end * 3)
@@ -56,7 +56,7 @@ def test_programs_add_up_to_the_whole(model):
     assert second["tags"]["linear k"]["instructions"] == 2 * 20 * 3
     # Each instruction counts for how far it moved the end of its kernel (tiny: 1 ns cycles, launches cost nothing).
     for program in (first, second):
-        assert sum(tag["cycles"] for tag in program["tags"].values()) * 1000 == program["time_ps"]
+        assert sum(tag["time_ps"] for tag in program["tags"].values()) == program["time_ps"]
 
 
 def test_energy_is_counts_times_the_table(model):
@@ -117,6 +117,26 @@ def test_a_device_runs_one_launch_at_a_time(model):
     timing.begin(0, np.array([3]), 0)
     with pytest.raises(TimingError, match="unit pim of the machine is still running another launch"):
         timing.begin(0, np.array([3]), 0)
+
+
+@pytest.mark.parametrize("machine", ["tiny", "tiny-dual"])
+def test_the_log_has_every_command_and_every_refresh_in_time(model, machine):
+    timing = ran(model, machine, log=100_000)
+    log = {name: timing.log()[:, index] for index, name in enumerate(LOG_FIELDS)}
+    ref, interval = timing.commands.index("ref"), 4000
+    for command, name in enumerate(timing.commands):
+        assert log["count"][log["command"] == command].sum() == timing.statistics()["commands"][name]
+    elapsed = timing.statistics()["time_ps"] // 1000
+    for channel in range(4):
+        runs = timing.log()[(log["command"] == ref) & (log["channel"] == channel)]
+        cycles = [
+            row[LOG_FIELDS.index("cycle")] + index * row[LOG_FIELDS.index("spacing")]
+            for row in runs
+            for index in range(row[LOG_FIELDS.index("count")])
+        ]
+        assert len(cycles) == elapsed // interval
+        for number, cycle in enumerate(cycles, 1):
+            assert number * interval <= cycle < (number + 1) * interval
 
 
 def test_the_log_is_off_unless_asked_for(model):

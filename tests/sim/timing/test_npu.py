@@ -87,6 +87,46 @@ def test_a_vector_instruction_waits_for_a_result_that_it_reads(run):
     assert run("tiny", text.format(a=0)) == 4 + 8 + 4 + 8
 
 
+BINARY = "binary op=add, dst=8192, dst_stride=256, dst_type=f32, rows={rows}, cols=64, " + (
+    "a=16384, a_stride=256, a_type=f32, b={b}, b_stride=256, b_type=f32, broadcast={broadcast}"
+)
+ROPE = "rope style=half, dst=8192, dst_stride=256, a=16384, a_stride=256, rows=2, heads=1, head_dim=64, " + (
+    "table={table}, table_stride=256"
+)
+GEMV = "gemv acc=8192, acc_stride=256, a=16384, a_stride=256, m=1, k=16, n=16, " + (
+    "weights={weights}, weights_stride=32, transpose=0, accumulate={accumulate}"
+)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "written", "waits"),
+    [
+        (BINARY.format(rows=2, b=0, broadcast="tile"), 252, True),  # the last element of the first row
+        (BINARY.format(rows=2, b=0, broadcast="tile"), 508, True),  # of the second row
+        (BINARY.format(rows=2, b=0, broadcast="tile"), 512, False),  # behind both
+        (BINARY.format(rows=2, b=0, broadcast="row"), 252, True),
+        (BINARY.format(rows=2, b=0, broadcast="row"), 256, False),
+        (BINARY.format(rows=2, b=0, broadcast="column"), 256, True),
+        (BINARY.format(rows=2, b=0, broadcast="column"), 260, False),
+        (BINARY.format(rows=1, b=1024, broadcast="tile"), 16384 + 252, True),  # a is f32
+        (ROPE.format(table=0), 508, True),
+        (ROPE.format(table=0), 512, False),
+        (GEMV.format(weights=0, accumulate=0), 508, True),
+        (GEMV.format(weights=0, accumulate=0), 512, False),
+        (GEMV.format(weights=1024, accumulate=1), 8192 + 60, True),
+        (GEMV.format(weights=1024, accumulate=0), 8192 + 60, False),
+        ("mask dst=8192, dst_stride=256, rows=1, cols=64, limit=3, rows_per_step=1", 8192 + 252, True),
+        ("argmax dst=0, a=8192, a_stride=256, rows=1, cols=64", 8192 + 252, True),
+    ],
+)
+def test_an_operand_is_all_that_the_instruction_reads(run, instruction, written, waits):
+    def cycles(address):
+        fill = f"fill dst={address}, dst_stride=4, dst_type=f32, rows=1, cols=1, value=0"
+        return run("tiny", f".program @p npu ()\n {fill}\n {instruction}\n halt\n")
+
+    assert cycles(written) - cycles(40_000) == (8 if waits else 0)
+
+
 def test_vector_cost_is_elements_over_lanes_times_the_cost_of_the_function(run):
     text = """
     .program @p npu ()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pimlir.sim.timing.model import TimingError
+from pimlir.sim.timing.model import LOG_FIELDS, TimingError
 
 ROWS = """
 .program @rows pim (n)
@@ -110,6 +110,48 @@ def test_one_row_buffer_is_precharged_for_ordinary_traffic(model):
         names[machine] = [timing.commands[row[1]] for row in timing.log()]
     assert names["tiny"] == ["act", "wr", "pre_pim", "act_pim"]
     assert names["tiny-dual"] == ["act", "wr", "act_pim"]
+
+
+def test_the_log_knows_rows_and_columns(model):
+    text = """
+    .program @p pim ()
+      activate row=7, channel=0, channels=1
+      mac column=2, columns=4, buffer_column=0, channel=0, channels=1
+      read_acc dst=0, channel_stride=16, banks=4, channel=0, channels=1
+      precharge channel=0, channels=1
+      write src=0, channel=0, bank=1, row=3, offset=96, bytes=64
+      halt
+    """
+    timing = model("tiny", text, log=100)
+    timing.launch(0, [], 0)
+    fields = [LOG_FIELDS.index(name) for name in ("row", "column", "count")]
+    logged = [(timing.commands[row[1]], *row[fields].tolist()) for row in timing.log()]
+    assert logged == [
+        ("act_pim", 7, -1, 1),
+        ("mac", 7, 2, 4),
+        ("move_result", -1, -1, 1),
+        ("pre_pim", -1, -1, 1),
+        ("act", 3, -1, 1),
+        ("wr", 3, 3, 2),
+    ]
+
+
+def test_a_refresh_waits_for_pim_rows_that_have_a_buffer_of_their_own(model):
+    text = """
+    .program @p pim ()
+      activate row=7, channel=0, channels=1
+      loop %r5 = 0 to 400 {
+        mac column=0, columns=4, buffer_column=0, channel=0, channels=1
+      }
+      write src=0, channel=0, bank=1, row=3, offset=0, bytes=32
+      precharge channel=0, channels=1
+      activate row=8, channel=0, channels=1
+      halt
+    """
+    timing = model("tiny-dual", text, log=1000)
+    timing.launch(0, [], 0)
+    names = [timing.commands[row[1]] for row in timing.log() if timing.commands[row[1]] != "mac"]
+    assert names == ["act_pim", "act", "wr", "pre_pim", "pre", "ref", "act_pim"]
 
 
 def test_an_unaligned_write_touches_every_access_unit(model):
