@@ -2,7 +2,7 @@
 
 from ..functional.jit import bare
 from . import controller_tables as c
-from .controller import append, field, give_up, issue, remove, request_at, size_of
+from .controller import append, field, give_up, issue, request_at, size_of
 from .controller_choice import READY, choose, next_event
 from .controller_runs import carry_out, last_of_run, plan
 from .tables import NONE, ZERO

@@ -54,9 +54,9 @@ def _limit(tables, state, base, request, period, now):
             fenced = True
             continue
         ready = look(tables, state, base, other, now)
-        if passes(tables, state, base, c.PIM, position, other, fenced, now):
-            if not _holds_back(tables, state, request, other, period):
-                limit = min(limit, ready)
+        heard = passes(tables, state, base, c.PIM, position, other, fenced, now)
+        if heard and not _holds_back(tables, state, request, other, period):
+            limit = min(limit, ready)
     return limit
 
 

@@ -6,7 +6,6 @@ A trace comes in parts: `simulate` returns when it needs the next one, or room i
 from ..functional.jit import bare, bare_entry
 from . import controller_tables as c
 from .channel_groups import base_of, divide, lowest_channel, merge
-from .constraints import numbers
 from .controller import append, queue_word, request_at, runs_of, size_of
 from .controller_cycle import answer, tick
 from .controller_runs import interrupt
