@@ -165,7 +165,8 @@ class AllBank(Section):
     Activates of `enter_row` in all `enter_banks` switch to the all-bank mode, in which `lead_banks` banks are addressed
     and every row command and access works on all banks of the same parity; precharges of `leave_row` in the lead banks
     switch back. Both rows are written at `switch_column`. `register_row` holds the registers: each of `register_columns` is
-    the first column of one. `park_row` is a row that is read in every bank to close the rows of others.
+    the first column of one. `park_row` is a row that is read in every bank to close the rows of others. Without
+    `refresh_waits` (a defect) a refresh in these modes follows a precharge at once, whatever the rules say.
     """
 
     enter_row: Count
@@ -176,6 +177,7 @@ class AllBank(Section):
     park_row: Count
     register_row: Count
     register_columns: dict[Literal["control", "srf", "crf", "grf_a", "grf_b"], Count]
+    refresh_waits: bool = True
 
 
 class Pim(Section):

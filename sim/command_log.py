@@ -103,6 +103,8 @@ def _read_binary(path: str | Path) -> CommandLog:
         raise LogError(f"{path}:1: not a complete command log of format {_FORMAT} ({type(error).__name__})") from None
     if log.table.ndim != 2 or log.table.shape[1] != len(COLUMNS):
         raise LogError(f"{path}:1: found columns of different shapes, expected one number a command in each")
+    for column in range(len(COLUMNS)):
+        _report(path, log.table, column, log.table[:, column] < -1, "a number from -1 on")
     for column, names in ((COMMAND, log.commands), (SOURCE, log.sources)):
         low = 0 if column == COMMAND else -1
         high = len(names) if names or column == COMMAND else _LIMIT

@@ -7,19 +7,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...machines.schema import LEVELS
+from .all_bank import refreshes_at_once
 from .commands import BANK, Commands
 from .findings import Finding, finding
 
 
 def check_constraints(commands: Commands) -> Iterator[Finding]:
     """Commands that follow another one too soon."""
-    pairs = _Pairs(commands)
+    pairs, at_once = _Pairs(commands), refreshes_at_once(commands)
+    closes = commands.where(action="precharge")
     for rule in commands.machine["constraint"]:
         if rule["cycles"] == 0:
             continue
         for rows, earlier in pairs.of_rule(rule):
             gap = commands.cycle[rows] - commands.cycle[earlier]
-            bad = gap < rule["cycles"]
+            bad = (gap < rule["cycles"]) & ~(at_once[rows] & closes[earlier])
             if bad.any():
                 yield finding(_text(rule), rows[bad], earlier[bad], gap[bad], rule["cycles"])
 

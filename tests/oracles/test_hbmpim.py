@@ -3,8 +3,10 @@
 import pytest
 
 from pimlir.machines import load_machine
+from pimlir.sim.check import check_log
 from pimlir.sim.timing.controller_tables import build_controller
 from pimlir.sim.traces.formats import run_file
+from pimlir.sim.traces.log import trace_log
 from pimlir.tools.commands.trace import write_kernel
 
 HOST_TOLERANCE = (
@@ -28,7 +30,11 @@ def run(tmp_path_factory):
         path = folder / "kernel.trace"
         path.write_text(write_kernel(kernel, outputs, inputs, batch, host, settings=changed))
         machine, tables = machines[key]
-        return run_file(path, "hbmpim", machine, tables, log)[0], tables
+        result = run_file(path, "hbmpim", machine, tables, log)[0]
+        if log:
+            check = check_log(trace_log(result.log, tables), machine)
+            assert check.findings == [], check.first(5)
+        return result, tables
 
     return simulate
 

@@ -16,13 +16,13 @@ REQUESTS = ("PIM_WR_GB", "PIM_MV_SB", "PIM_MV_GB", "PIM_SFM")
 
 
 def load_store(random_, machine, channels):
-    """Accesses of few rows and banks, some of them in a row."""
+    """Accesses all over the memory and to few rows, some of them in a row."""
     memory = machine["memory"]
     size = memory["access_bytes"]
     banks = memory["pseudo_channels"] * memory["ranks"] * memory["bank_groups"] * memory["banks_per_group"]
     limit = memory["channels"] * banks * memory["rows"] * memory["row_bytes"]
     for _ in range(150):
-        base = random_.randrange(1 << 12) * 1024 * size if random_.random() < 0.3 else random_.randrange(256) * size
+        base = random_.choice((random_.randrange(1 << 12) * 1024, random_.randrange(256), random_.randrange(limit))) * size
         for column in range(random_.choice((1, 1, 4, 16))):
             yield f"{random_.choice(('LD', 'ST'))} {(base + column * size) % limit}"
 
