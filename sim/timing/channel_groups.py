@@ -70,8 +70,8 @@ def _copy(tables, state, group, new):
     old_base, new_base = base_of(tables, group), base_of(tables, new)
     for word in range(tables[c.WORDS]):
         state[new_base + word] = state[old_base + word]
-    state[tables[c.AT_NEXT] + new] = state[tables[c.AT_NEXT] + group]
-    state[tables[c.AT_LEFT] + new] = state[tables[c.AT_LEFT] + group]
+    for region in (c.AT_NEXT, c.AT_LEFT, c.AT_ROOM):
+        state[tables[region] + new] = state[tables[region] + group]
     for word in range(tables[c.MASK_WORDS]):
         at = tables[c.AT_MASK] + word
         state[at + new * tables[c.MASK_WORDS]] = state[at + group * tables[c.MASK_WORDS]]

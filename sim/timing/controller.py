@@ -8,7 +8,7 @@ from ..functional.jit import bare
 from . import controller_tables as c
 from .constraints import TARGETS, numbers
 from .engine import forbid, ready_at
-from .tables import ZERO
+from .tables import ONE, ZERO
 
 (UNKNOWN, MIXED, CLOSED) = numbers(-3, 0)  # what a row group holds besides a row
 
@@ -225,7 +225,7 @@ def issue(tables, state, log, base, request, command, target, now):
         _set_row(tables, state, base, group_of(tables, command, target), state[request + c.ROW])
     elif field(tables, command, c.CLOSES):
         _set_row(tables, state, base, group_of(tables, command, target), CLOSED)
-    write_log(tables, state, log, base, command, target, request, now, 1, 0)
+    write_log(tables, state, log, base, command, target, request, now, ONE, ZERO)
     if state[base + c.BLOCKED]:
         state[base + c.BLOCKED] = 0
         for queue in range(c.PIM, c.QUEUES):

@@ -3,10 +3,9 @@
 from ..functional.jit import bare
 from . import controller_tables as c
 from .controller import field, give_up, look, request_at, runs_of, size_of
-from .tables import NONE, ZERO
+from .tables import NONE, ONE, ZERO
 
 _MARKS = c.IS_FENCE | c.IS_MARK
-READY, WAITING, HELD = 1, 0, -1  # outcome of a choice; HELD: a refresh waits and lets nothing before it
 
 
 @bare
@@ -47,19 +46,19 @@ def first_ready(tables, state, base, queue, now):
     """
     if state[base + c.SOON + queue] > now:
         return ZERO
-    best, arrival, soon, fenced, blocked = NONE, c.FOREVER, c.FOREVER, False, 0
+    best, arrival, soon, fenced, blocked = NONE, c.FOREVER, c.FOREVER, ZERO, ZERO
     for position in range(runs_of(state, base, queue)):
         request = request_at(tables, state, base, queue, position)
         if state[request + c.FLAGS] & _MARKS:
             if position == 0:
                 return ZERO
-            fenced = True
+            fenced = ONE
             continue
         ready = look(tables, state, base, request, now)
         if ready > now:
             soon = min(soon, ready)
         elif not passes(tables, state, base, queue, position, request, fenced, now):
-            blocked = 1
+            blocked = ONE
         elif queue != c.ACTIVE:
             return position
         elif state[request + c.ARRIVAL] < arrival:
@@ -77,12 +76,6 @@ def _fits(tables, first, command):
 
 
 @bare
-def _may_go(tables, state, base, request, now, second, first):
-    ready = look(tables, state, base, request, now) <= now
-    return ready and (not second or _fits(tables, first, state[request + c.NEXT]))
-
-
-@bare
 def drains_writes(tables, state, base):
     """Decide between reads and writes, with hysteresis; which queue is served."""
     reads, writes = size_of(state, base, c.READS), size_of(state, base, c.WRITES)
@@ -97,39 +90,32 @@ def drains_writes(tables, state, base):
 
 @bare
 def choose(tables, state, base, now, second, first):
-    """The request to serve: (outcome, queue, position, next command); the command is -1 for marks and fences."""
-    if size_of(state, base, c.ACTIVE) > 0:
-        position = first_ready(tables, state, base, c.ACTIVE, now)
-        request = request_at(tables, state, base, c.ACTIVE, position)
-        if _may_go(tables, state, base, request, now, second, first):
-            return READY, c.ACTIVE, position, state[request + c.NEXT]
-    if size_of(state, base, c.PRIORITY) > 0:
-        request = request_at(tables, state, base, c.PRIORITY, ZERO)
-        ready = look(tables, state, base, request, now)
-        if not second or _fits(tables, first, state[request + c.NEXT]):
-            return READY if ready <= now else HELD, c.PRIORITY, ZERO, state[request + c.NEXT]
-    if size_of(state, base, c.PIM) > 0:
-        request = request_at(tables, state, base, c.PIM, ZERO)
-        if state[request + c.FLAGS] & c.IS_FENCE:
-            give_up(tables, state, base, c.PIM, ZERO, now)
-            state[base + c.DROPPED], state[base + c.SOON + c.PIM] = 1, 0
-    if size_of(state, base, c.PIM) > 0:
-        position = ZERO if tables[c.IN_ORDER] else first_ready(tables, state, base, c.PIM, now)
-        request = request_at(tables, state, base, c.PIM, position)
+    """The request to serve: (whether it may go, queue, position, next command); the command is -1 for marks and fences.
+
+    First come requests whose row was opened for them, then refreshes, which let nothing past them, PIM, other requests.
+    """
+    for turn in range(c.WRITES):
+        queue, position = drains_writes(tables, state, base) if turn == c.READS else turn, ZERO
+        request = request_at(tables, state, base, queue, position)
+        if queue == c.PIM and size_of(state, base, queue) > 0 and state[request + c.FLAGS] & c.IS_FENCE:
+            give_up(tables, state, base, queue, position, now)
+            state[base + c.DROPPED], state[base + c.SOON + queue] = 1, 0
+        if size_of(state, base, queue) == 0:
+            continue
+        if queue != c.PRIORITY and (queue != c.PIM or not tables[c.IN_ORDER]):
+            position = first_ready(tables, state, base, queue, now)
+        request = request_at(tables, state, base, queue, position)
         if state[request + c.FLAGS] & _MARKS:
             if not second:
-                return READY, c.PIM, position, NONE
-        elif _may_go(tables, state, base, request, now, second, first):
-            return READY, c.PIM, position, state[request + c.NEXT]
-        if tables[c.EXCLUSIVE]:
-            return WAITING, c.PIM, position, NONE
-    queue = drains_writes(tables, state, base)
-    if size_of(state, base, queue) == 0:
-        return WAITING, queue, ZERO, NONE
-    position = first_ready(tables, state, base, queue, now)
-    request = request_at(tables, state, base, queue, position)
-    ready = _may_go(tables, state, base, request, now, second, first)
-    return READY if ready else WAITING, queue, position, state[request + c.NEXT]
+                return True, queue, position, NONE
+        else:
+            ready, command = look(tables, state, base, request, now) <= now, state[request + c.NEXT]
+            fits = not second or _fits(tables, first, command)
+            if (ready and fits) or turn == c.READS or (fits and queue == c.PRIORITY):
+                return ready and fits, queue, position, command
+        if queue == c.PIM and tables[c.EXCLUSIVE]:
+            return False, queue, position, NONE
+    return False, c.READS, ZERO, NONE
 
 
 @bare
@@ -157,16 +143,16 @@ def next_event(tables, state, base, now, busy):
         request = request_at(tables, state, base, queue, ZERO)
         if state[request + c.FLAGS] & _MARKS:
             return now + 1
-        if queue == c.PRIORITY or (queue == c.PIM and tables[c.IN_ORDER]):
-            ready = look(tables, state, base, request, now)
-            if ready > now:
-                soon = min(soon, ready)
-            elif busy:
-                return now + 1
-        elif busy:
-            return now + 1  # the choice between reads and writes is made every cycle
-        elif state[base + c.SOON + queue] > now:
-            soon = min(soon, state[base + c.SOON + queue])
+        if queue != c.PRIORITY and (queue != c.PIM or not tables[c.IN_ORDER]):
+            if busy:
+                return now + 1  # the choice between reads and writes is made every cycle
+            ready = state[base + c.SOON + queue]
+            if ready <= now:
+                ready = _later(tables, state, base, queue, now)
         else:
-            soon = min(soon, _later(tables, state, base, queue, now))
+            ready = look(tables, state, base, request, now)
+        if ready > now:
+            soon = min(soon, ready)
+        elif busy:
+            return now + 1
     return soon

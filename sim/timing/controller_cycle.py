@@ -3,7 +3,7 @@
 from ..functional.jit import bare
 from . import controller_tables as c
 from .controller import append, field, give_up, issue, request_at, size_of
-from .controller_choice import READY, choose, next_event
+from .controller_choice import choose, next_event
 from .controller_runs import carry_out, last_of_run, plan
 from .tables import NONE, ZERO
 
@@ -69,53 +69,55 @@ def _closes_active(tables, state, base, request, command):
 
 @bare
 def _perform(tables, state, log, base, queue, position, command, now):
+    """Carry out what was chosen: a command, first the mode switch that it may need, or the end of a mark or fence."""
     request = request_at(tables, state, base, queue, position)
-    flags, final = state[request + c.FLAGS], state[request + c.COMMAND]
-    if command < 0:
-        if flags & c.IS_MARK:
-            state[base + c.MARK_FROM] = max(now, state[base + c.SERVED]) + 1
-        give_up(tables, state, base, queue, position, now)
-        return
-    register = field(tables, final, c.REGISTER) if flags & c.IS_PIM else ZERO
-    if tables[c.MODE_COMMAND] >= 0 and register != state[base + c.REGISTER_MODE]:
-        issue(tables, state, log, base, request, tables[c.MODE_COMMAND], state[request + c.TARGET], now)
-        state[base + c.REGISTER_MODE] = register
-        return
-    issue(tables, state, log, base, request, command, state[request + c.NODE], now)
-    if command == final:
-        done = now + field(tables, command, c.LATENCY)
-        if flags & c.IS_READ:
-            answer(tables, state, base, flags & c.NOTIFIES, done)
-        elif command != tables[c.REF]:
-            state[base + c.WRITTEN] = max(state[base + c.WRITTEN], done)
-        give_up(tables, state, base, queue, position, now)
-    elif not flags & c.IS_PIM and field(tables, command, c.OPENS):
-        give_up(tables, state, base, queue, position, now)
-        if size_of(state, base, c.ACTIVE) < tables[c.ENTRIES]:
-            moved = append(tables, state, base, c.ACTIVE, final, state[request + c.TARGET], state[request + c.ARRIVAL])
-            state[moved + c.ROW], state[moved + c.FLAGS] = state[request + c.ROW], flags
-            state[moved + c.COLUMN], state[moved + c.LINE] = state[request + c.COLUMN], state[request + c.LINE]
+    flags, final, node = state[request + c.FLAGS], state[request + c.COMMAND], state[request + c.NODE]
+    moves = False
+    if command >= 0:
+        register = field(tables, final, c.REGISTER) if flags & c.IS_PIM else ZERO
+        switch = tables[c.MODE_COMMAND] >= 0 and register != state[base + c.REGISTER_MODE]
+        if switch:
+            command, node = tables[c.MODE_COMMAND], state[request + c.TARGET]
+            state[base + c.REGISTER_MODE] = register
+        issue(tables, state, log, base, request, command, node, now)
+        moves = not flags & c.IS_PIM and field(tables, command, c.OPENS)
+        if switch or (command != final and not moves):
+            return
+        if command == final:
+            done = now + field(tables, command, c.LATENCY)
+            if flags & c.IS_READ:
+                answer(tables, state, base, flags & c.NOTIFIES, done)
+            elif command != tables[c.REF]:
+                state[base + c.WRITTEN] = max(state[base + c.WRITTEN], done)
+    elif flags & c.IS_MARK:
+        state[base + c.MARK_FROM] = max(now, state[base + c.SERVED]) + 1
+    give_up(tables, state, base, queue, position, now)
+    if moves and size_of(state, base, c.ACTIVE) < tables[c.ENTRIES]:
+        moved = append(tables, state, base, c.ACTIVE, final, state[request + c.TARGET], state[request + c.ARRIVAL])
+        state[moved + c.ROW], state[moved + c.FLAGS] = state[request + c.ROW], flags
+        state[moved + c.COLUMN], state[moved + c.LINE] = state[request + c.COLUMN], state[request + c.LINE]
 
 
 @bare
 def tick(tables, state, log, base, group, now):
     """Everything that a controller does in cycle `now`; the next cycle in which it may do something by itself."""
-    if state[base + c.RUN] > 0:  # the last command that was planned; all but its own place were taken again
+    busy = state[base + c.RUN] > 0
+    if busy:  # the last command that was planned; all but its own place were taken again
         carry_out(tables, state, log, base, group, state[base + c.RUN], state[base + c.RUN] - 1)
         state[c.CHANGED], state[c.PROGRESS] = 1, now
-        return next_event(tables, state, base, now, True)
-    state[base + c.DROPPED] = 0
-    _serve_mark(tables, state, base, now)
-    _refresh(tables, state, base, now)
-    busy, first = False, NONE
-    for slot in range(tables[c.SLOTS]):
-        outcome, queue, position, command = choose(tables, state, base, now, slot > 0, first)
-        if outcome == READY:
+    else:
+        _serve_mark(tables, state, base, now)
+        _refresh(tables, state, base, now)
+        state[base + c.DROPPED] = 0
+        first = NONE
+        for slot in range(tables[c.SLOTS]):
+            ready, queue, position, command = choose(tables, state, base, now, slot > 0, first)
             request = request_at(tables, state, base, queue, position)
-            if command < 0 or not _closes_active(tables, state, base, request, command):
+            if ready and (command < 0 or not _closes_active(tables, state, base, request, command)):
                 if queue == c.PIM and slot + position == 0 and plan(tables, state, base, group, request, now):
                     return last_of_run(state, base)
                 _perform(tables, state, log, base, queue, position, command, now)
                 busy = True
-        first = command
-    return next_event(tables, state, base, now, busy or state[base + c.DROPPED] == 1)
+            first = command
+        busy = busy or state[base + c.DROPPED] == 1
+    return next_event(tables, state, base, now, busy)

@@ -23,7 +23,7 @@ from .constraints import AT_ENTRY, CHECKS, EFFECTS, ENTRY_FIELDS, LIMITS, TARGET
 from .controller import field, look, queue_word, request_at, runs_of, size_of, write_log
 from .controller_choice import passes
 from .engine import forbid
-from .tables import ZERO
+from .tables import ONE, ZERO
 
 LONGEST = 4096
 
@@ -47,16 +47,16 @@ def _limit(tables, state, base, request, period, now):
     limit = state[base + c.DUE]
     if tables[c.IN_ORDER]:
         return limit
-    fenced = False
+    fenced = ZERO
     for position in range(1, runs_of(state, base, c.PIM)):
         other = request_at(tables, state, base, c.PIM, position)
         if state[other + c.FLAGS] & (c.IS_FENCE | c.IS_MARK):
-            fenced = True
+            fenced = ONE
             continue
         ready = look(tables, state, base, other, now)
-        heard = passes(tables, state, base, c.PIM, position, other, fenced, now)
-        if heard and not _holds_back(tables, state, request, other, period):
-            limit = min(limit, ready)
+        if ready < limit and not _holds_back(tables, state, request, other, period):
+            if passes(tables, state, base, c.PIM, position, other, fenced, now):
+                limit = ready
     return limit
 
 

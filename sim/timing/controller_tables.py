@@ -40,11 +40,11 @@ MASK_BITS = 62  # channels in a word of a channel set
 )
 (AT_COMMAND, AT_GROUP_OF, AT_GROUP, AT_PERIOD) = numbers(CORE_FACTS + 24, CORE_FACTS + 28)  # in tables
 (AT_ORDER, AT_REQUEST, AT_BEHIND, AT_BANK_ROW, AT_ROW) = numbers(CORE_FACTS + 28, CORE_FACTS + 33)  # in a group's words
-(AT_COUNTS, AT_NEXT, AT_LEFT, AT_MASK, AT_GROUPS) = numbers(CORE_FACTS + 33, CORE_FACTS + 38)  # in state
-FACTS = CORE_FACTS + 38
+(AT_COUNTS, AT_NEXT, AT_LEFT, AT_ROOM, AT_MASK, AT_GROUPS) = numbers(CORE_FACTS + 33, CORE_FACTS + 39)  # in state
+FACTS = CORE_FACTS + 39
 """BULK: whether a run of equal requests may be one step, which only tests switch off. CHANNELS: of the machine;
-MASK_WORDS: in a set of them. Of every group the next event, requests of the instruction at the front that were refused
-and the set of its channels stand side by side at the beginning of the state; GROUPS counts row groups."""
+MASK_WORDS: in a set of them. Of every group the next event, requests of the instruction at the front that were refused,
+how many it takes, and the set of its channels stand side by side at the beginning of the state; GROUPS counts row groups."""
 
 FORWARDING = ("off", "same_address", "any")
 MIXED_ROWS_CHOICES = ("first", "close", "close_all")
@@ -178,6 +178,7 @@ def build_controller(machine: dict[str, Any]) -> ControllerTables:
         (AT_COUNTS, len(names)),
         (AT_NEXT, channels),
         (AT_LEFT, channels),
+        (AT_ROOM, channels),
         (AT_MASK, channels * mask_words),
         (AT_GROUPS, 0),
     ):

@@ -9,6 +9,7 @@ from .channel_groups import base_of, divide, lowest_channel, merge
 from .controller import append, queue_word, request_at, runs_of, size_of
 from .controller_cycle import answer, tick
 from .controller_runs import interrupt
+from .tables import NONE, ZERO
 
 STUCK, DONE, OVERFLOW, HUNGRY, LOG_FULL = range(5)
 """How a call ends: the queues wait for each other; the trace is done; too many answers wait behind a mark; more
@@ -20,7 +21,7 @@ LOG_ROWS, LOG_LIMIT = (
 )  # of the log: rows that it has, commands of all channels after which it is emptied
 EVENT_ROWS = 4  # that a group may write in a cycle
 PATIENCE = 1 << 20  # cycles in which some request must be done
-_ALL = c.FOREVER
+_FORWARDED = c.FOREVER  # room of a queue for a read that a waiting write answers
 
 
 @bare
@@ -49,23 +50,18 @@ def _room(tables, trace, pc, state, base):
             if not tables[c.OVERTAKE]:
                 others += size_of(state, base, c.ACTIVE)
         if others > 0:
-            return 0
-    if _forwards(tables, trace, pc, state, base):
-        return 1
-    return tables[c.ENTRIES] - size_of(state, base, queue)
+            return ZERO
+    return _FORWARDED if _forwards(tables, trace, pc, state, base) else tables[c.ENTRIES] - size_of(state, base, queue)
 
 
 @bare
-def _push(tables, trace, pc, state, group, most, now):
-    """Give a group at most so many of the requests that are left of an instruction; how many are left then."""
+def _push(tables, trace, pc, state, group, count, now):
+    """Give a group the next `count` requests of an instruction, or answer one of them by a waiting write."""
     base, left = base_of(tables, group), state[tables[c.AT_LEFT] + group]
-    count = min(min(left, most), _room(tables, trace, pc, state, base))
-    if count <= 0:
-        return left
-    state[tables[c.AT_LEFT] + group] = left - count
     queue, flags = trace[pc, c.I_QUEUE], trace[pc, c.I_FLAGS]
     size = size_of(state, base, queue)
-    if _forwards(tables, trace, pc, state, base):
+    state[tables[c.AT_LEFT] + group] = left - count
+    if state[tables[c.AT_ROOM] + group] == _FORWARDED:
         answer(tables, state, base, flags & c.NOTIFIES, now)
     elif queue == c.PIM and state[base + c.JOINED]:
         request = request_at(tables, state, base, queue, runs_of(state, base, queue) - 1)
@@ -84,54 +80,52 @@ def _push(tables, trace, pc, state, group, most, now):
         state[base + c.JOINED] = queue == c.PIM
         if queue != c.PIM or not tables[c.IN_ORDER] or size == 0:
             state[tables[c.AT_NEXT] + group] = min(state[tables[c.AT_NEXT] + group], now)
-    return left - count
-
-
-@bare
-def _offer_strictly(tables, trace, pc, state, now):
-    """Offer the first request to all channels, then the second, ...: the first channel that refuses holds up all others.
-
-    So channels below some number have one request less left than the others.
-    """
-    lefts = tables[c.AT_LEFT]
-    while True:
-        top, groups = 0, state[c.CHANNEL_GROUPS]
-        for group in range(groups):
-            top = max(top, state[lefts + group])
-        if top == 0:
-            return True
-        most, refusal = top, c.FOREVER
-        for group in range(groups):
-            if state[lefts + group] == top:
-                room = _room(tables, trace, pc, state, base_of(tables, group))
-                most = min(most, room)
-                if room <= 0:
-                    refusal = min(refusal, lowest_channel(tables, state, group))
-            elif state[lefts + group] > 0:
-                most = min(most, 1)
-        for group in range(groups):
-            if state[lefts + group] == top:
-                part = divide(tables, trace, pc, state, group, refusal)
-                if part >= 0:
-                    _push(tables, trace, pc, state, part, max(most, 1), now)
-        if refusal < c.FOREVER:
-            return False
 
 
 @bare
 def _offer(tables, trace, pc, state, log, now):
-    """Offer what is left of an instruction to its channels; whether all of it was taken."""
-    left = 0
-    for group in range(state[c.CHANNEL_GROUPS]):
-        if state[tables[c.AT_LEFT] + group] > 0:
-            base = base_of(tables, group)
-            if state[base + c.RUN] > 0:
-                interrupt(tables, state, log, base, group, now)
-            if state[c.ONLY] >= 0 or not tables[c.STRICT]:
-                left += _push(tables, trace, pc, state, group, _ALL, now)
-    if state[c.ONLY] >= 0 or not tables[c.STRICT]:
-        return left == 0
-    return _offer_strictly(tables, trace, pc, state, now)
+    """Offer what is left of an instruction to its channels; whether all of it was taken.
+
+    In strict order the first request is offered to all channels, then the second, ...: the first channel that refuses
+    holds up all others. So channels below some number have one request less left than those from there on.
+    """
+    lefts, rooms = tables[c.AT_LEFT], tables[c.AT_ROOM]
+    strict = tables[c.STRICT] and state[c.ONLY] < 0
+    while True:
+        groups = state[c.CHANNEL_GROUPS]
+        top = ZERO
+        for group in range(groups):
+            top = max(top, state[lefts + group])
+        most, refusal = top, c.FOREVER
+        for group in range(groups):
+            left = state[lefts + group]
+            if left > 0:
+                base = base_of(tables, group)
+                if state[base + c.RUN] > 0:
+                    interrupt(tables, state, log, base, group, now)
+                    left = state[lefts + group]
+                room = state[rooms + group] = _room(tables, trace, pc, state, base)
+                if strict and left < top:
+                    most = min(most, 1)
+                elif strict:
+                    most = min(most, room)
+                    if room <= 0:
+                        refusal = min(refusal, lowest_channel(tables, state, group))
+        if refusal < c.FOREVER:
+            most = 1
+        left = 0
+        for group in range(groups):
+            part = group
+            if strict and (state[lefts + group] < top or refusal < c.FOREVER):
+                part = divide(tables, trace, pc, state, group, refusal) if state[lefts + group] == top else NONE
+            if part >= 0:
+                count = min(min(state[lefts + part], most), state[rooms + part])
+                if count > 0:
+                    _push(tables, trace, pc, state, part, count, now)
+        for group in range(state[c.CHANNEL_GROUPS]):
+            left = max(left, state[lefts + group])
+        if left == 0 or not strict or refusal < c.FOREVER:
+            return left == 0
 
 
 @bare
