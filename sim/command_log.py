@@ -57,9 +57,19 @@ def write_log(log: CommandLog, file: BinaryIO, binary: bool) -> None:
         columns = {name: _smallest(log.table[:, index]) for index, name in enumerate(COLUMNS)}
         np.savez_compressed(file, allow_pickle=False, head=text, **columns)
         return
+    write_header(file)
+    write_rows(log, file)
+
+
+def write_header(file: BinaryIO) -> None:
+    """The first line of a CSV log."""
+    file.write(f"{','.join(COLUMNS)}\n".encode())
+
+
+def write_rows(log: CommandLog, file: BinaryIO) -> None:
+    """The other lines of a CSV log, or a part of them."""
     names = [_quoted(name) for name in log.commands]
     sources = [*(_quoted(name) for name in log.sources), ""]  # the last one is that of source -1
-    file.write(f"{','.join(COLUMNS)}\n".encode())
     for first in range(0, len(log), _CHUNK):
         lines = []
         for cycle, command, *numbers, source in log.table[first : first + _CHUNK].tolist():

@@ -1,8 +1,12 @@
 """Command logs as files of the user: complete or not there at all."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from ..sim.command_log import BINARY, CommandLog, write_log
+import numpy as np
+
+from ..sim.command_log import BINARY, CommandLog, write_header, write_log, write_rows
 from .console import atomic_file
 
 
@@ -10,3 +14,17 @@ def save_log(log: CommandLog, path: str | Path) -> None:
     """Write a log; the suffix chooses its form."""
     with atomic_file(Path(path)) as temporary, temporary.open("wb") as file:
         write_log(log, file, binary=str(path).endswith(BINARY))
+
+
+@contextmanager
+def open_log(path: str | Path) -> Iterator[Callable[[CommandLog], None]]:
+    """A log that comes in parts of the same machine: CSV is written as it comes, the binary form at the end."""
+    binary, parts = str(path).endswith(BINARY), list[CommandLog]()
+    with atomic_file(Path(path)) as temporary, temporary.open("wb") as file:
+        if binary:
+            yield parts.append
+            table = np.concatenate([part.table for part in parts])
+            write_log(CommandLog(table, parts[0].commands, parts[0].sources, parts[0].machine), file, binary)
+        else:
+            write_header(file)
+            yield lambda part: write_rows(part, file)

@@ -54,9 +54,9 @@ def _limit(tables, state, base, request, period, now):
             fenced = ONE
             continue
         ready = look(tables, state, base, other, now)
-        if ready < limit and not _holds_back(tables, state, request, other, period):
-            if passes(tables, state, base, c.PIM, position, other, fenced, now):
-                limit = ready
+        held = _holds_back(tables, state, request, other, period)
+        if ready < limit and not held and passes(tables, state, base, c.PIM, position, other, fenced, now):
+            limit = ready
     return limit
 
 

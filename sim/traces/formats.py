@@ -1,6 +1,6 @@
 """The trace formats by name, and running a file of one of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +8,10 @@ import numpy as np
 
 from ..timing.controller_tables import ControllerTables
 from . import aim, attacc, hbmpim, neupims
-from .run import TraceResult, run_trace
-from .text import Source, TraceError
+from .run import LOG_FIELDS, Sink, TraceResult, run_parts
+from .text import Source, TraceError, read_blocks
 
-MAX_CHANNELS = 62  # a set of channels is a 64-bit word
-MAX_CHANNELS_APART = 64  # where the kernel runs one channel at a time
-FORMATS: dict[str, Callable[[Source], np.ndarray]] = {
+FORMATS: dict[str, Callable[[Source], Iterator[np.ndarray]]] = {
     "aim": aim.parse,
     "attacc": attacc.parse,
     "loadstore": attacc.parse_load_store,
@@ -27,37 +25,45 @@ def parse_trace(
     text: str, format: str, machine: dict[str, Any], tables: ControllerTables, name: str = "trace"
 ) -> np.ndarray:
     """The instructions of a trace."""
-    source = _source(text, format, machine, tables, name)
-    return FORMATS[format](source)
+    return np.concatenate(list(FORMATS[format](_source([text.encode()], format, machine, tables, name))))
 
 
 def run_file(
-    path: str | Path, format: str, machine: dict[str, Any], tables: ControllerTables, log: bool
+    path: str | Path, format: str, machine: dict[str, Any], tables: ControllerTables, log: bool = False
 ) -> tuple[TraceResult, dict[str, int]]:
-    """Run a trace file; the result, and what else the format reports."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise TraceError(f"{path}:1: not a text file: byte {error.start}") from None
+    """Run a trace file; the result, with its whole log if wanted, and what else the format reports."""
+    rows = [np.zeros((0, len(LOG_FIELDS)), np.int64)]
+    result, more = stream_file(path, format, machine, tables, rows.append if log else None)
+    return TraceResult(result.cycles, result.commands, np.concatenate(rows)), more
+
+
+def stream_file(
+    path: str | Path, format: str, machine: dict[str, Any], tables: ControllerTables, sink: Sink | None = None
+) -> tuple[TraceResult, dict[str, int]]:
+    """Run a trace file, its log going to `sink` as it comes; the result, and what else the format reports.
+
+    Traces of one stream are read, run and logged a part at a time; the others are in memory as a whole.
+    """
+    source = _source(read_blocks(path), format, machine, tables, str(path))
+    if format in FORMATS and machine["controller"]["queues"] == "channel":
+        return run_parts(tables, FORMATS[format](source), sink), {}
     if format == "neupims":
-        streams = neupims.parse(_source(text, format, machine, tables, str(path)))
-        found = neupims.run_streams(machine, tables, streams, log)
-        return found.result, {"pim_done": found.pim_done, "ordinary_done": found.ordinary_done}
-    if machine["controller"]["queues"] == "ranks":
-        source = _source(text, format, machine, tables, str(path))
+        found = neupims.run_streams(machine, tables, neupims.parse(source), sink is not None)
+        result, more = found.result, {"pim_done": found.pim_done, "ordinary_done": found.ordinary_done}
+    else:
         parse = hbmpim.parse_load_store if format == "loadstore" else hbmpim.parse
-        return hbmpim.run(machine, tables, parse(source, machine["pim"]["all_bank"]), log), {}
-    trace = parse_trace(text, format, machine, tables, str(path))
-    return run_trace(tables, trace, log), {}
+        result, more = hbmpim.run(machine, tables, parse(source, machine["pim"]["all_bank"]), sink is not None), {}
+    if sink:
+        sink(result.log)
+    return result, more
 
 
-def _source(text: str, format: str, machine: dict[str, Any], tables: ControllerTables, name: str) -> Source:
-    channels, queues = machine["memory"]["channels"], machine["controller"]["queues"]
-    limit = MAX_CHANNELS_APART if queues == "ranks" else MAX_CHANNELS
-    if channels > limit:
-        raise TraceError(f"{name}:1: the machine has {channels} channels, traces run on at most {limit}")
+def _source(
+    blocks: Iterable[bytes], format: str, machine: dict[str, Any], tables: ControllerTables, name: str
+) -> Source:
+    queues = machine["controller"]["queues"]
     if queues not in _QUEUES.get(format, ("channel",)):
         raise TraceError(
             f"{name}:1: format {format} does not fit the controller of {machine['name']}, whose queues are {queues}"
         )
-    return Source(name, text, tables, machine["memory"], machine["controller"]["address"])
+    return Source(name, blocks, tables, machine["memory"], machine["controller"]["address"])

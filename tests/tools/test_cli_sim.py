@@ -138,7 +138,6 @@ def test_a_bad_trace_is_one_line_with_its_place(pimlir, trace, text, format, mes
         (("--machine", "aim", "--set", "speed=9"), 1, "setting speed: not a key of the machine"),
         (("--machine", "aim", "--set", "speed"), 2, "argument --set: found 'speed', expected KEY=VALUE"),
         (("--machine", "attacc-bank", "--format", "aim"), 1, "the machine has not the 32 channels of 16 banks"),
-        (("--machine", "attacc", "--format", "loadstore"), 1, "the machine has 80 channels, traces run on at most 62"),
         (("--machine", "neupims", "--format", "attacc"), 1, "a.trace:2: unknown request 'AiM'"),
         (("--machine", "aim", "--format", "neupims"), 1, "format neupims does not fit the controller of aim"),
         (("--machine", "neupims-dual", "--format", "loadstore"), 1, "format loadstore does not fit the controller"),

@@ -50,16 +50,20 @@ def sim_trace(
     """Cycles and commands of a trace on a machine; `log` is a file for all commands, of NumPy if it ends in .npz, else CSV."""
     from ...machines.loader import load_machine
     from ...sim.timing.controller_tables import build_controller
-    from ...sim.traces.formats import run_file
+    from ...sim.traces.formats import stream_file
     from ...sim.traces.log import trace_log
-    from ..log_file import save_log
+    from ..log_file import open_log
 
     description = load_machine(machine, settings).to_dict()
     chosen: str = format or description["controller"]["trace_format"]
     tables = build_controller(description)
-    result, more = run_file(trace, chosen, description, tables, log is not None)
-    if log is not None:
-        save_log(trace_log(result.log, tables, description["name"]), log)
+    if log is None:
+        result, more = stream_file(trace, chosen, description, tables)
+    else:
+        with open_log(log) as write:
+            result, more = stream_file(
+                trace, chosen, description, tables, lambda rows: write(trace_log(rows, tables, description["name"]))
+            )
     return {
         "trace": str(trace),
         "format": chosen,
