@@ -150,7 +150,7 @@ def test_a_refresh_waits_for_pim_rows_that_have_a_buffer_of_their_own(model):
     """
     timing = model("tiny-dual", text, log=1000)
     timing.launch(0, [], 0)
-    names = [timing.commands[row[1]] for row in timing.log() if timing.commands[row[1]] != "mac"]
+    names = [timing.commands[row[1]] for row in timing.log() if row[2] == 0 and timing.commands[row[1]] != "mac"]
     assert names == ["act_pim", "act", "wr", "pre_pim", "pre", "ref", "act_pim"]
 
 
