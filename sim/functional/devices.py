@@ -6,7 +6,7 @@ import numpy as np
 
 from ...backends.isa.image import Buffer, Image, Program
 from ...backends.isa.pim_heads import RESULTS
-from ...backends.isa.spec import REGISTERS
+from ...backends.isa.spec import REGISTERS, WIDTH
 from ..memory import DTYPES, BankMemory
 from .dispatch import FAULT_SIZE, SEQUENCE_FIELDS
 from .errors import SimulationError
@@ -42,6 +42,7 @@ class Devices:
         self.dual_row_buffer = bool(pim.get("dual_row_buffer", False))
         self.scratch = np.zeros(SCRATCH, np.float32)
         self.registers = np.zeros(REGISTERS, np.int64)
+        self.row = np.zeros(WIDTH, np.int64)
         self.fault = np.zeros(FAULT_SIZE, np.int64)
         self.sequences = np.zeros((0, len(SEQUENCE_FIELDS)), np.int64)
         self.programs = [_Loaded(program) for program in image.programs]
@@ -60,6 +61,7 @@ class Devices:
                 registers,
                 self.sequences,
                 semaphores,
+                self.row,
                 self.memory.flat,
                 self.memory.linear_bytes,
                 self.local,
@@ -74,6 +76,7 @@ class Devices:
                 registers,
                 self.sequences,
                 semaphores,
+                self.row,
                 self.memory.rows,
                 self.local,
                 self.softmax_buffer,

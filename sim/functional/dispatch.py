@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...backends.isa.spec import CONTROL, HEADER, SCALAR_OPS, WIDTH, Opcode
-from .jit import inner
+from .jit import bare
 
 OK, ADDRESS, VALUE, DEADLOCK, ROW_CLOSED, ROW_OPEN = range(6)
 """What a kernel returns."""
@@ -39,7 +39,7 @@ FINISHED, FAILED = -1, -2
 """What `control` returns instead of the next instruction."""
 
 
-@inner
+@bare
 def fetch(code, terms, registers, pc, row):
     """Decode instruction `pc` into `row`: immediates plus affine terms."""
     for column in range(WIDTH):
@@ -49,7 +49,7 @@ def fetch(code, terms, registers, pc, row):
         row[terms[term, 0]] += terms[term, 2] * registers[terms[term, 1]]
 
 
-@inner
+@bare
 def control(code, terms, registers, sequences, pc, row, fault):
     """Execute the sequencing instruction in `row`; the index of the next one, FINISHED or FAILED.
 
@@ -81,7 +81,7 @@ def control(code, terms, registers, sequences, pc, row, fault):
     return _run_scalar(registers, pc, row, fault)
 
 
-@inner
+@bare
 def _run_scalar(registers, pc, row, fault):
     op, a, b = row[_scalar.op], row[_scalar.a], row[_scalar.b]
     if _CEILDIV <= op <= _REM and not within(fault, row, _scalar.b, ONE, MAX_INT):
@@ -106,7 +106,7 @@ def _run_scalar(registers, pc, row, fault):
     return pc + 1
 
 
-@inner
+@bare
 def failed(fault, kind, column, low, high, limit):
     """Record why an instruction cannot be executed; always false."""
     fault[FAULT_KIND], fault[FAULT_COLUMN] = kind, column
@@ -114,7 +114,7 @@ def failed(fault, kind, column, low, high, limit):
     return False
 
 
-@inner
+@bare
 def take(semaphores, row, fault):
     """Take the counts the instruction waits for; false if one has not been posted by an earlier instruction."""
     for column in _WAITS:
@@ -127,7 +127,7 @@ def take(semaphores, row, fault):
     return True
 
 
-@inner
+@bare
 def post(semaphores, row):
     """Add the counts that the instruction posts at its completion."""
     for column in _POSTS:
@@ -135,7 +135,7 @@ def post(semaphores, row):
             semaphores[row[column]] += row[column + 1]
 
 
-@inner
+@bare
 def within(fault, row, column, low, high):
     """Whether low <= row[column] <= high; records the fault otherwise."""
     value = row[column]
@@ -144,13 +144,13 @@ def within(fault, row, column, low, high):
     return failed(fault, VALUE, column, value, low, high)
 
 
-@inner
+@bare
 def counted(fault, row, first, second):
     """Whether two extents are counts whose product with an element size cannot wrap around."""
     return within(fault, row, first, ZERO, MAX_EXTENT) and within(fault, row, second, ZERO, MAX_EXTENT)
 
 
-@inner
+@bare
 def spans(fault, row, column, limit, stride, rows, size):
     """Whether `rows` pieces of `size` bytes, `stride` apart, from the address in `column` lie in [0, limit).
 

@@ -3,7 +3,6 @@
 import numpy as np
 
 from ...backends.isa.npu import NPU
-from ...backends.isa.spec import WIDTH
 from .dispatch import (
     FAILED,
     FAULT_KIND,
@@ -24,7 +23,7 @@ from .dispatch import (
     within,
 )
 from .half import axpy1, axpy1_half, axpy16, axpy16_half, axpy64, axpy64_half, copy, load_half, load_int, store_float
-from .jit import entry, inner
+from .jit import bare, bare_entry
 from .rows import CHUNK, widen_row
 from .vector import run_argmax, run_binary, run_fill, run_mask, run_reduce, run_rope, run_unary
 
@@ -44,13 +43,12 @@ SCRATCH = int(CHUNK) + TILE_K * TILE_N
 """float32 elements of scratch that a program needs: a row, and a tile of weights (or two more rows)."""
 
 
-@entry
-def run_npu(code, terms, registers, sequences, semaphores, memory, linear_bytes, local, weights, scratch, fault):
+@bare_entry
+def run_npu(code, terms, registers, sequences, semaphores, row, memory, linear_bytes, local, weights, scratch, fault):
     """Run a program to its end; OK, or why an instruction could not be executed (details in `fault`).
 
     `memory` is all of main memory as bytes in linear order, `weights` uint8[arrays, rows, 2 * cols] (f16).
     """
-    row = np.empty(WIDTH, np.int64)
     pc = ZERO
     while pc < len(code):
         fault[FAULT_PC] = pc
@@ -101,7 +99,7 @@ def run_npu(code, terms, registers, sequences, semaphores, memory, linear_bytes,
     return OK
 
 
-@inner
+@bare
 def run_load(row, memory, linear_bytes, local, fault):
     """DMA from main memory."""
     rows, size = row[_load.rows], row[_load.row_bytes]
@@ -116,7 +114,7 @@ def run_load(row, memory, linear_bytes, local, fault):
     return True
 
 
-@inner
+@bare
 def run_store(row, memory, linear_bytes, local, fault):
     """DMA to main memory."""
     rows, size = row[_store.rows], row[_store.row_bytes]
@@ -131,7 +129,7 @@ def run_store(row, memory, linear_bytes, local, fault):
     return True
 
 
-@inner
+@bare
 def run_gather(row, memory, linear_bytes, local, fault):
     """DMA of rows that an index list names."""
     rows, size, base, stride = row[_gather.rows], row[_gather.row_bytes], row[_gather.dram], row[_gather.dram_stride]
@@ -151,7 +149,7 @@ def run_gather(row, memory, linear_bytes, local, fault):
     return True
 
 
-@inner
+@bare
 def run_preload(row, local, weights, fault):
     """Copy an f16 tile to the weights of an array, [k][n]."""
     arrays, array_rows, array_pitch = weights.shape
@@ -175,7 +173,7 @@ def run_preload(row, local, weights, fault):
     return True
 
 
-@inner
+@bare
 def run_matmul(row, local, weights, scratch, fault):
     """acc = (acc or 0) + a * W of an array."""
     arrays, array_rows, array_pitch = weights.shape
@@ -196,7 +194,7 @@ def run_matmul(row, local, weights, scratch, fault):
     return True
 
 
-@inner
+@bare
 def run_gemv(row, local, scratch, fault):
     """preload + matmul without an array: the weights are read where they are."""
     m, k, n, stride, transpose = (
@@ -221,14 +219,14 @@ def run_gemv(row, local, scratch, fault):
     return True
 
 
-@inner
+@bare
 def _clear(local, acc, acc_stride, m, n):
     for r in range(m):
         for j in range(n):
             store_float(local, acc + r * acc_stride + 4 * j, np.float32(0))
 
 
-@inner
+@bare
 def _multiply(local, a, acc, source, weights, m, k, n, scratch):
     """acc += a * W, k ascending for each element. `a` and `acc` are (address, stride), `weights` is (address, stride,
     transpose) in `source`. Blocks of k ascend too, and a block continues from the float32 that the last one stored."""
@@ -250,7 +248,7 @@ def _multiply(local, a, acc, source, weights, m, k, n, scratch):
                     _multiply_widened(local, acc_row, scratch, scratch[CHUNK:], tile_k, tile_n)
 
 
-@inner
+@bare
 def _widen_tile(target, source, weights, i, j, k, n):
     """target[k][TILE_N] = k x n weights from row i, column j."""
     address, stride, transpose = weights
@@ -263,7 +261,7 @@ def _widen_tile(target, source, weights, i, j, k, n):
             target[row * TILE_N + col] = load_half(source, address + (j + col) * stride + 2 * (i + row))
 
 
-@inner
+@bare
 def _multiply_stored(local, acc, a, w, w_at, w_stride, k, n):
     j = 0
     while j + 64 <= n:
@@ -277,7 +275,7 @@ def _multiply_stored(local, acc, a, w, w_at, w_stride, k, n):
         j += 1
 
 
-@inner
+@bare
 def _multiply_widened(local, acc, a, w, k, n):
     j = 0
     while j + 64 <= n:

@@ -5,7 +5,6 @@ import math
 import numpy as np
 
 from ...backends.isa.pim import PIM, SPACES
-from ...backends.isa.spec import WIDTH
 from .dispatch import (
     FAILED,
     FAULT_KIND,
@@ -29,7 +28,7 @@ from .dispatch import (
     within,
 )
 from .half import LANES, copy, dot_columns, float_of, load_float, store_float, store_half
-from .jit import entry, inner
+from .jit import bare, bare_entry
 from .pim_heads import FIRST_HEAD, SOFTMAX_HEAD, run_head, selects
 from .rows import CHUNK, add_lanes, narrow_row, total, widen_row
 
@@ -50,13 +49,14 @@ CLOSED = -1
 HALF_BYTES = np.int64(2)
 
 
-@entry
+@bare_entry
 def run_pim(
     code,
     terms,
     registers,
     sequences,
     semaphores,
+    row,
     memory,
     local,
     softmax_buffer,
@@ -75,7 +75,6 @@ def run_pim(
     of its f16 contents), `accumulators` float32[channels, banks], `open_rows` int64[channels] (the row that PIM has open, or -1);
     `unit_buffers` and `results` are those of run_head.
     """
-    row = np.empty(WIDTH, np.int64)
     pc = ZERO
     while pc < len(code):
         fault[FAULT_PC] = pc
@@ -128,7 +127,7 @@ def run_pim(
     return OK
 
 
-@inner
+@bare
 def close_row(row, channel_column, channels, row_column, open_rows, dual_row_buffer, done):
     """With one row buffer, an ordinary access to another row closes the row that PIM had open in that channel."""
     if not done or dual_row_buffer:
@@ -139,7 +138,7 @@ def close_row(row, channel_column, channels, row_column, open_rows, dual_row_buf
             open_rows[channel] = CLOSED
 
 
-@inner
+@bare
 def run_activate(row, memory, open_rows, fault):
     """Open a row in all banks of the selected channels, whose PIM rows must be closed."""
     if not (
@@ -154,7 +153,7 @@ def run_activate(row, memory, open_rows, fault):
     return True
 
 
-@inner
+@bare
 def run_precharge(row, open_rows, fault):
     """Close the PIM row of the selected channels."""
     if not selects(fault, row, _precharge.channel, _precharge.channels, len(open_rows)):
@@ -164,7 +163,7 @@ def run_precharge(row, open_rows, fault):
     return True
 
 
-@inner
+@bare
 def run_mac(row, memory, global_buffers, accumulators, open_rows, fault):
     """In every bank of the selected channels: accumulate the dot product of row columns and global buffer."""
     banks, channels, row_bytes = memory.shape[1:]
@@ -191,7 +190,7 @@ def run_mac(row, memory, global_buffers, accumulators, open_rows, fault):
     return True
 
 
-@inner
+@bare
 def run_write_buffer(row, source, global_buffers, fault):
     """Fill columns of the global buffers of the selected channels from local memory or the softmax buffer."""
     channels, elements = global_buffers.shape
@@ -209,7 +208,7 @@ def run_write_buffer(row, source, global_buffers, fault):
     return True
 
 
-@inner
+@bare
 def run_copy_row(row, memory, global_buffers, fault):
     """Fill columns of the global buffers from a row of one bank of each selected channel."""
     rows, banks, channels, row_bytes = memory.shape
@@ -231,14 +230,14 @@ def run_copy_row(row, memory, global_buffers, fault):
     return True
 
 
-@inner
+@bare
 def row_address(memory, row, bank, channel):
     """Byte of the first element of a row in the flat memory."""
     banks, channels, row_bytes = memory.shape[1:]
     return ((row * banks + bank) * channels + channel) * row_bytes
 
 
-@inner
+@bare
 def run_read_acc(row, target, accumulators, fault):
     """Move the accumulators of the selected channels out, and clear them."""
     channels, available = accumulators.shape
@@ -261,7 +260,7 @@ def run_read_acc(row, target, accumulators, fault):
     return True
 
 
-@inner
+@bare
 def in_row(fault, row, memory, channel_column, bank_column, row_column, offset_column, size):
     """Whether an ordinary access of `size` bytes stays within an existing bank row."""
     rows, banks, channels, row_bytes = memory.shape
@@ -273,7 +272,7 @@ def in_row(fault, row, memory, channel_column, bank_column, row_column, offset_c
     )
 
 
-@inner
+@bare
 def run_write(row, memory, local, fault):
     """Ordinary write of bytes of local memory to a bank row."""
     size = row[_write.bytes]
@@ -287,7 +286,7 @@ def run_write(row, memory, local, fault):
     return True
 
 
-@inner
+@bare
 def run_read(row, memory, local, fault):
     """Ordinary read of a bank row into local memory."""
     size = row[_read.bytes]
@@ -301,7 +300,7 @@ def run_read(row, memory, local, fault):
     return True
 
 
-@inner
+@bare
 def run_scatter(row, memory, local, fault):
     """One f16 to the same place in each of the first banks of a channel."""
     rows, available, channels, row_bytes = memory.shape
@@ -320,7 +319,7 @@ def run_scatter(row, memory, local, fault):
     return True
 
 
-@inner
+@bare
 def run_softmax(row, buffer, scratch, fault):
     """Row-wise softmax of the first `limit` columns, f32 to f16, zeros in the columns after them."""
     rows, cols, scale = row[_softmax.rows], row[_softmax.cols], float_of(row[_softmax.scale])
@@ -341,7 +340,7 @@ def run_softmax(row, buffer, scratch, fault):
     return True
 
 
-@inner
+@bare
 def run_softmax_head(row, buffer, channels, scratch, fault):
     """Softmax of one row for each selected channel, f32 to f16."""
     count, cols = row[_softmax_head.channels], row[_softmax_head.cols]
@@ -359,7 +358,7 @@ def run_softmax_head(row, buffer, channels, scratch, fault):
     return True
 
 
-@inner
+@bare
 def _softmax_row(buffer, src, dst, count, scale, scratch):
     """f16 at `dst` = softmax of `count` f32 at `src` times `scale`."""
     lanes = scratch[CHUNK : CHUNK + LANES]
@@ -380,7 +379,7 @@ def _softmax_row(buffer, src, dst, count, scale, scratch):
         narrow_row(buffer, dst + 2 * c, scratch, part)
 
 
-@inner
+@bare
 def _exponentials(target, buffer, src, scale, largest, count):
     for i in range(count):
         target[i] = math.exp(load_float(buffer, src + 4 * i) * scale - largest)

@@ -4,7 +4,7 @@ from ...backends.isa.pim import PIM, SPACES
 from ...backends.isa.pim_heads import HEAD_OPCODES, RESULTS
 from .dispatch import ONE, ROW_CLOSED, WORD, ZERO, columns, failed, spans, within
 from .half import LANES, axpy16_half, dot_columns, load_half, store_float
-from .jit import inner
+from .jit import bare
 
 _write_vector, _move_vector = columns(PIM["write_vector"]), columns(PIM["move_vector"])
 _mac_tree, _mac_lanes = columns(PIM["mac_tree"]), columns(PIM["mac_lanes"])
@@ -23,7 +23,7 @@ _CLOSED = -1
 _HALF_BYTES = 2
 
 
-@inner
+@bare
 def run_head(row, memory, local, softmax_buffer, unit_buffers, results, open_rows, fault):
     """Execute one of these instructions, but for the softmax.
 
@@ -48,7 +48,7 @@ def run_head(row, memory, local, softmax_buffer, unit_buffers, results, open_row
     return selects(fault, row, _fence.channel, _fence.channels, len(open_rows))
 
 
-@inner
+@bare
 def selects(fault, row, channel_column, channels_column, available):
     """Whether [channel, channel + channels) are channels of the machine."""
     return within(fault, row, channel_column, ZERO, available) and within(
@@ -56,7 +56,7 @@ def selects(fault, row, channel_column, channels_column, available):
     )
 
 
-@inner
+@bare
 def _parted(fault, row, column, banks):
     """Whether the banks of a channel can be cut into so many parts."""
     if not within(fault, row, column, ONE, banks):
@@ -64,7 +64,7 @@ def _parted(fault, row, column, banks):
     return banks % row[column] == 0 or within(fault, row, column, ONE, ONE)
 
 
-@inner
+@bare
 def _run_write_vector(row, source, unit_buffers, fault):
     channels, banks, _, elements = unit_buffers.shape
     width, size = row[_write_vector.columns] * LANES, row[_write_vector.elements]
@@ -95,7 +95,7 @@ def _run_write_vector(row, source, unit_buffers, fault):
     return True
 
 
-@inner
+@bare
 def _run_move_vector(row, source, unit_buffers, fault):
     channels, banks, _, elements = unit_buffers.shape
     parts, limit = row[_move_vector.parts], row[_move_vector.limit]
@@ -126,7 +126,7 @@ def _run_move_vector(row, source, unit_buffers, fault):
     return True
 
 
-@inner
+@bare
 def _opened(fault, row, channel_column, channels, column_column, count, open_rows, row_bytes):
     """Whether the selected channels have a row open, and it has these columns."""
     if not spans(fault, row, column_column, row_bytes // _COLUMN_BYTES, ZERO, ONE, count):
@@ -137,7 +137,7 @@ def _opened(fault, row, channel_column, channels, column_column, count, open_row
     return True
 
 
-@inner
+@bare
 def _run_mac_tree(row, memory, unit_buffers, results, open_rows, fault):
     banks, channels, row_bytes = memory.shape[1:]
     count, depth, first = row[_mac_tree.columns], row[_mac_tree.depth], row[_mac_tree.first]
@@ -166,7 +166,7 @@ def _run_mac_tree(row, memory, unit_buffers, results, open_rows, fault):
     return True
 
 
-@inner
+@bare
 def _run_mac_lanes(row, memory, unit_buffers, results, open_rows, fault):
     banks, channels, row_bytes = memory.shape[1:]
     count = row[_mac_lanes.columns]
@@ -191,7 +191,7 @@ def _run_mac_lanes(row, memory, unit_buffers, results, open_rows, fault):
     return True
 
 
-@inner
+@bare
 def _run_move_scores(row, target, results, fault):
     channels, banks = results.shape[:2]
     parts, limit, stride = row[_move_scores.parts], row[_move_scores.limit], row[_move_scores.channel_stride]
@@ -225,7 +225,7 @@ def _run_move_scores(row, target, results, fault):
     return True
 
 
-@inner
+@bare
 def _run_move_sums(row, target, results, fault):
     channels, banks = results.shape[:2]
     parts, stride, size = row[_move_sums.parts], row[_move_sums.channel_stride], row[_move_sums.elements]

@@ -14,19 +14,19 @@ from .half import (
     tree_sum,
     widen_lanes,
 )
-from .jit import inner
+from .jit import bare
 
 CHUNK = np.int64(1024)
 """Elements of a row that are in scratch at a time; a multiple of LANES, so that lanes continue across chunks."""
 
 
-@inner
+@bare
 def element_bytes(dtype):
     """Size of an element of an instruction's type field."""
     return 2 if dtype == F16 else 4
 
 
-@inner
+@bare
 def widen_row(target, source, offset, count):
     """target[:count] (float32) = the f16 row at byte `offset`."""
     whole = count - count % LANES
@@ -36,7 +36,7 @@ def widen_row(target, source, offset, count):
         target[i] = load_half(source, offset + 2 * i)
 
 
-@inner
+@bare
 def narrow_row(target, offset, source, count):
     """The f16 row at byte `offset` = source[:count], rounded to nearest even."""
     whole = count - count % LANES
@@ -46,7 +46,7 @@ def narrow_row(target, offset, source, count):
         store_half(target, offset + 2 * i, source[i])
 
 
-@inner
+@bare
 def read_row(target, memory, offset, dtype, count):
     """Load a row of any element type as float32."""
     if dtype == F16:
@@ -58,7 +58,7 @@ def read_row(target, memory, offset, dtype, count):
             target[i] = np.float32(load_int(memory, offset + 4 * i))
 
 
-@inner
+@bare
 def write_row(memory, offset, dtype, source, count):
     """Store float32 as a row of any element type: f16 rounds to nearest even, i32 towards zero and saturates."""
     if dtype == F16:
@@ -70,14 +70,14 @@ def write_row(memory, offset, dtype, source, count):
             store_int(memory, offset + 4 * i, _to_int(source[i]))
 
 
-@inner
+@bare
 def _to_int(value):
     if value != value:
         return np.int32(0)
     return np.int32(min(max(np.float64(value), -2147483648.0), 2147483647.0))
 
 
-@inner
+@bare
 def add_lanes(lanes, values, count):
     """lanes[c mod 16] += values[c], c ascending. `lanes` is float32[16]; c = 0 is lane 0."""
     whole = count - count % LANES
@@ -88,7 +88,7 @@ def add_lanes(lanes, values, count):
         lanes[i - whole] += values[i]
 
 
-@inner
+@bare
 def total(lanes):
     """Halving-tree sum of the 16 lanes."""
     return tree_sum(lanes)

@@ -8,7 +8,7 @@ from ...backends.isa.npu import BINARY_OPS, BROADCASTS, NPU, REDUCE_OPS, ROPE_ST
 from ...backends.isa.spec import F16, F32
 from .dispatch import MAX_EXTENT, ONE, WORD, ZERO, columns, counted, spans, within
 from .half import LANES, float_of, load_float, store_float, store_int
-from .jit import inner
+from .jit import bare
 from .rows import CHUNK, add_lanes, element_bytes, read_row, total, widen_row, write_row
 
 _binary, _unary, _reduce = columns(NPU["binary"]), columns(NPU["unary"]), columns(NPU["reduce"])
@@ -26,7 +26,7 @@ _SQRT_HALF = np.float32(math.sqrt(0.5))
 _TANH_SCALE, _TANH_CUBIC = np.float32(math.sqrt(2 / math.pi)), np.float32(0.044715)
 
 
-@inner
+@bare
 def run_binary(row, local, scratch, fault):
     """dst = a op b, element by element in float32."""
     op, rows, cols, broadcast = row[_binary.op], row[_binary.rows], row[_binary.cols], row[_binary.broadcast]
@@ -63,7 +63,7 @@ def run_binary(row, local, scratch, fault):
     return True
 
 
-@inner
+@bare
 def _combine(op, a, b, count):
     if op == _ADD:
         for i in range(count):
@@ -82,13 +82,13 @@ def _combine(op, a, b, count):
             a[i] /= b[i]
 
 
-@inner
+@bare
 def _larger(a, b):
     """The larger of two float32, NaN if either is."""
     return a if a > b or a != a else b
 
 
-@inner
+@bare
 def run_unary(row, local, scratch, fault):
     """dst = f(a*scale + bias)."""
     function, rows, cols = row[_unary.function], row[_unary.rows], row[_unary.cols]
@@ -113,7 +113,7 @@ def run_unary(row, local, scratch, fault):
     return True
 
 
-@inner
+@bare
 def _apply(function, x, count):
     if function == _EXP:
         for i in range(count):
@@ -139,7 +139,7 @@ def _apply(function, x, count):
             x[i] = _larger(x[i], np.float32(0))
 
 
-@inner
+@bare
 def run_reduce(row, local, scratch, fault):
     """dst[r] = sum, maximum or sum of squares of row r, in the fixed order of the 16 lanes."""
     op, rows, cols = row[_reduce.op], row[_reduce.rows], row[_reduce.cols]
@@ -171,7 +171,7 @@ def run_reduce(row, local, scratch, fault):
     return True
 
 
-@inner
+@bare
 def run_rope(row, local, scratch, fault):
     """Rotate pairs of each head by the angles of the row's table entry; the head size is at most CHUNK."""
     rows, heads, head_dim = row[_rope.rows], row[_rope.heads], row[_rope.head_dim]
@@ -202,7 +202,7 @@ def run_rope(row, local, scratch, fault):
     return True
 
 
-@inner
+@bare
 def run_mask(row, local, fault):
     """Columns from limit + r // rows_per_step on become -inf."""
     rows, cols = row[_mask.rows], row[_mask.cols]
@@ -219,7 +219,7 @@ def run_mask(row, local, fault):
     return True
 
 
-@inner
+@bare
 def run_argmax(row, local, fault):
     """dst[r] = lowest index of the largest element of row r; NaN is never the largest."""
     rows, cols = row[_argmax.rows], row[_argmax.cols]
@@ -240,7 +240,7 @@ def run_argmax(row, local, fault):
     return True
 
 
-@inner
+@bare
 def run_fill(row, local, scratch, fault):
     """dst = value."""
     rows, cols = row[_fill.rows], row[_fill.cols]

@@ -20,7 +20,7 @@ from ..functional.dispatch import (
     within,
 )
 from ..functional.dispatch import FINISHED as HALTED
-from ..functional.jit import entry, inner
+from ..functional.jit import bare, bare_entry
 from .dram import transfer
 from .tables import END, FAULTED, FINISHED, NONE, ONE, PAUSED, PC, RD, TIME, WAITING, WR, ZERO, numbers
 
@@ -188,7 +188,7 @@ def counter_names(arrays: int) -> tuple[str, ...]:
     return (*COUNTERS[:-1], *(f"array{index}_busy_cycles" for index in range(arrays)))
 
 
-@entry
+@bare_entry
 def run_npu(tables, state, npu, queues, code, terms, registers, sequences, row, walk, horizon, counters, by_tag, fault):
     """Walk a program on from where it stands, up to NPU cycle `horizon`; walk[END] is its end when FINISHED."""
     while True:
@@ -232,7 +232,7 @@ def run_npu(tables, state, npu, queues, code, terms, registers, sequences, row, 
         walk[PC] += 1
 
 
-@inner
+@bare
 def _wait(queues, row, start, fault):
     """When the counts that the instruction takes were there: first posted, first taken."""
     for column in (_WAIT, _WAIT + 2):
@@ -254,7 +254,7 @@ def _wait(queues, row, start, fault):
     return start
 
 
-@inner
+@bare
 def _post(queues, row, done):
     for column in (_POST, _POST + 2):
         semaphore, count = row[column], row[column + 1]
@@ -272,7 +272,7 @@ def _post(queues, row, done):
             queues.posts[semaphore] = number + 1
 
 
-@inner
+@bare
 def _make_room(npu, queues, row, start):
     """When enough of the queue's earlier transfers are complete for this one to go out."""
     flying, flights = queues.flying[row[_FIELD_QUEUE]], queues.flights[row[_FIELD_QUEUE]]
@@ -289,7 +289,7 @@ def _make_room(npu, queues, row, start):
     return start
 
 
-@inner
+@bare
 def _execute(tables, state, npu, queues, row, start, counters):
     """When the queue takes the next instruction, and when this one is complete."""
     opcode = row[0]
@@ -311,7 +311,7 @@ def _execute(tables, state, npu, queues, row, start, counters):
     return _vector(npu, queues, row, start, counters)
 
 
-@inner
+@bare
 def _multiply(npu, queues, row, start, counters):
     array, m, k, n = row[_matmul.array], row[_matmul.m], row[_matmul.k], row[_matmul.n]
     begin = max(start, max(queues.array_free[array], queues.loaded[array]))
@@ -326,7 +326,7 @@ def _multiply(npu, queues, row, start, counters):
     return start + 1, begin + npu.facts[ARRAY_ROWS] + npu.facts[ARRAY_COLS] - 2 + interval
 
 
-@inner
+@bare
 def _dma(tables, state, npu, queues, row, start, counters):
     """Send the pieces of a 2-D transfer to the memory; the last data plus the latency of the path completes it."""
     address, stride, rows, size = row[_load.dram], row[_load.dram_stride], row[_load.rows], row[_load.row_bytes]
@@ -356,7 +356,7 @@ def _dma(tables, state, npu, queues, row, start, counters):
     return start + occupied, arrived + npu.facts[DMA_LATENCY]
 
 
-@inner
+@bare
 def _vector(npu, queues, row, start, counters):
     """An operation of the vector unit; it waits for earlier results that it reads, not for earlier ones in general."""
     opcode = row[0]
@@ -434,7 +434,7 @@ def _vector(npu, queues, row, start, counters):
     return start + cycles, done
 
 
-@inner
+@bare
 def _after(queues, start, address, stride, rows, size):
     """`start`, or later if a recent vector result overlaps what is read: `rows` pieces of `size` bytes, `stride` apart."""
     end = address + (rows - 1) * stride + size

@@ -6,7 +6,7 @@ from ...backends.isa.pim import PIM
 from ...backends.isa.spec import HEADER
 from ..functional.dispatch import FAILED, FAULT_PC, LAST_CONTROL, MAX_INT, columns, control, fetch, within
 from ..functional.dispatch import FINISHED as HALTED
-from ..functional.jit import bare, entry
+from ..functional.jit import bare, bare_entry
 from .dram import access, command_field, earliest, first_target, issue, issue_row_command, refresh, row_slot, set_mode
 from .tables import (
     ACCESS_BYTES,
@@ -111,7 +111,7 @@ _TAG = HEADER.index("tag")
 _F16, _F32 = np.int64(2), np.int64(4)  # bytes
 
 
-@entry
+@bare_entry
 def run_pim(tables, state, code, terms, registers, sequences, row, walk, horizon, counters, by_tag, fault):
     """Walk a program on from where it stands, up to memory cycle `horizon`; walk[END] is its end when FINISHED."""
     while True:
