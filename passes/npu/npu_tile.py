@@ -14,7 +14,7 @@ from ...dialects.npu import structured as npu
 from ...dialects.structured import StructuredOp, buffer_type, symbol_of
 from ..kernels.buffers import kernels
 from ..tile_builder import TileBuilder, address, erase_unused_views, memory_table
-from . import tile_attention, tile_linear, tile_vector
+from . import tile_attention, tile_gemm, tile_linear, tile_vector
 from .tile_context import TileContext
 
 
@@ -65,6 +65,8 @@ def expand(op: StructuredOp, context: TileContext) -> None:
             _embed(op, context)
         case npu.LinearOp():
             tile_linear.linear(op, context)
+        case npu.GemmOp():
+            tile_gemm.gemm(op, context)
         case npu.KVAppendOp():
             tile_attention.kv_append(op, context)
         case npu.ScoresOp():
