@@ -229,7 +229,8 @@ class _Candidates:
         read = transfer_cycles(self.dram_bytes() / loads, core)
         turn = (latency + read + per_load + drain_cycles(core)) / self.load_slots() * loads
         work = np.maximum(np.maximum(compute, traffic), turn)
-        return first + work + waits + self.stall_cycles(first + waits) + latency + transfer_cycles(c, core)
+        last = waits + latency + transfer_cycles(c, core)
+        return first + work + last + self.stall_cycles(first + last)
 
     def stall_cycles(self, each: np.ndarray) -> np.ndarray:
         """Memory serves in the order of the program: what is loaded behind a store waits for it, and the arrays with it.

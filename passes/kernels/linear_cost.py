@@ -103,7 +103,7 @@ def linear_cycles(rows, inputs, core: NpuCore, tile_k, padded_k, tile_n, padded_
     short = group_cycles(rows, inputs - (depth - 1) * tile_k, tile_n, group, core)
     after_last_load = np.maximum(load // group - 1, 0) * step + short
     drain = np.maximum(core.vector_min_cycles, ceildiv(rows * group * tile_n, core.vector_lanes))
-    compute = rounds * ((depth - 1) * step + short + (0 if core.arrays else drain))
+    compute = rounds * ((depth - 1) * step + short + (0 if core.arrays else drain + core.vector_latency_cycles))
     work = np.maximum(np.maximum((loads - 1) * interval + after_last_load, compute), rounds * drain)
     return first + work + drain_cycles(core) + drain + core.vector_latency_cycles
 

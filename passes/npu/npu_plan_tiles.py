@@ -98,6 +98,8 @@ def _plan_linear(op: npu.LinearOp, layout: object, core: NpuCore, room: int) -> 
 def _plan_gemm(op: npu.GemmOp, memories: Mapping[str, host.MemoryOp], core: NpuCore) -> None:
     a, weights = (memories[symbol_of(symbol)] for symbol in (op.a, op.w))
     assert isinstance(a.type, TensorType) and isinstance(weights.type, TensorType)
+    if not core.arrays:
+        raise PassFailedException(f"npu.gemm needs a systolic array, machine {core.name} has none")
     (m, k), (n, _) = a.type.get_shape(), weights.type.get_shape()
     tiles = choose_gemm(m, k, n, core)
     weights.layout = TilesAttr.of(**{key: getattr(tiles, key) for key in TilesAttr.keys})
