@@ -77,7 +77,7 @@ def test_no_layer_is_slower(case, before):
     assert cycles <= before
     launch = load_machine(machine).npu.launch_cycles  # pyright: ignore[reportOptionalMemberAccess]
     # DRAM delivers about 0.88 of its peak, which the model leaves out.
-    assert 0.86 * (cycles - launch) <= choose_linear(m, n, k, attached(machine)).cycles <= 1.1 * (cycles - launch)
+    assert 0.86 * (cycles - launch) <= choose_linear(m, n, k, attached(machine)).cycles <= 1.15 * (cycles - launch)
 
 
 def test_a_depth_need_not_divide_the_inputs():
