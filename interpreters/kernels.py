@@ -59,7 +59,8 @@ class KernelsInterpreter(ArrayPlanInterpreter):
         return (values if layer is None else values[layer]).astype(F32)
 
     def cache(self, symbol: Attribute) -> Array:
-        """A KV cache: layers x slots x KV heads x context x head dimension, at first zero."""
+        """A tensor without source that ops write, at first zero. A KV cache is layers x slots x KV heads x context x
+        head dimension."""
         name = symbol_of(symbol)
         if name not in self.caches:
             type_ = self.memories[name].type
@@ -106,6 +107,10 @@ def _linear(op: npu.LinearOp | pim.GemvOp, at: Operands, run: KernelsInterpreter
     if isinstance(op, npu.LinearOp) and op.bias is not None:
         y = y + run.tensor(op.bias, at.layer)
     _write(at.y, y)
+
+
+def _gemm(op: npu.GemmOp, at: Operands, run: KernelsInterpreter) -> None:
+    run.cache(op.c)[...] = run.tensor(op.a) @ run.tensor(op.w).T
 
 
 def _rms_norm(op: npu.RMSNormOp, at: Operands, run: KernelsInterpreter) -> None:
@@ -210,6 +215,7 @@ _EXECUTE: dict[type[Operation], Callable[[Any, Operands, KernelsInterpreter], No
     npu.EmbedOp: _embed,
     npu.PositionEmbedOp: _position_embed,
     npu.LinearOp: _linear,
+    npu.GemmOp: _gemm,
     npu.RMSNormOp: _rms_norm,
     npu.LayerNormOp: _layer_norm,
     npu.RotaryOp: _rotary,

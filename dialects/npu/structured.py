@@ -7,7 +7,7 @@ same name on the first `rows` rows.
 
 from __future__ import annotations
 
-from xdsl.dialects.builtin import FlatSymbolRefAttrConstr, FloatAttr, IndexType, IntegerAttr
+from xdsl.dialects.builtin import FlatSymbolRefAttrConstr, FloatAttr, IndexType, IntegerAttr, StringAttr
 from xdsl.dialects.utils import EnumAttribute
 from xdsl.ir import SpacedOpaqueSyntaxAttribute
 from xdsl.irdl import (
@@ -129,6 +129,48 @@ class LinearOp(StructuredOp):
 
     def verify_(self) -> None:
         _check_loads(self.name, load_tiles=self.load_tiles, load_slots=self.load_slots)
+
+
+@irdl_op_definition
+class GemmOp(StructuredOp):
+    """`c = a w^T` of three f16 tensors in main memory: a is m x k, w n x k in tiles, c m x n, a and c row-major.
+
+    A tile of the result has `tile_m` rows and the columns of a group of w; `depths` tiles of the depth come at a time,
+    into one of `load_slots` places in turn.
+    The outer loop goes over rows (`order` mn) or columns (nm). A store brings a tile of results (`keep` tile), all
+    columns of its rows (rows, with order mn) or everything (all). Models keep activations in local memory and need no such
+    op: it is for products alone, to compare machines and simulators.
+
+    Example:
+
+        npu.gemm @a, @w -> @c {tile_m = 256 : i64, depths = 4 : i64, order = "mn", sum_slots = 2 : i64, keep = "rows"}
+    """
+
+    name = "npu.gemm"
+    a = prop_def(FlatSymbolRefAttrConstr)
+    w = prop_def(FlatSymbolRefAttrConstr)
+    c = prop_def(FlatSymbolRefAttrConstr)
+    tile_m = opt_prop_def(IntegerAttr)
+    depths = opt_prop_def(IntegerAttr)
+    order = opt_prop_def(StringAttr)
+    sum_slots = opt_prop_def(IntegerAttr)
+    keep = opt_prop_def(StringAttr)
+    load_slots = opt_prop_def(IntegerAttr)
+    assembly_format = "$a `,` $w `->` $c attr-dict"
+    irdl_options = (ParsePropInAttrDict(),)
+    traits = traits_def(MemoryWriteEffect())
+
+    def verify_(self) -> None:
+        counts = {key: getattr(self, key) for key in ("tile_m", "depths", "sum_slots", "load_slots")}
+        _check_loads(self.name, **counts)
+        if self.order is not None and self.order.data not in ("mn", "nm"):
+            raise VerifyException(f"npu.gemm: order is {self.order}, expected mn or nm")
+        if self.keep is not None and self.keep.data not in ("tile", "rows", "all"):
+            raise VerifyException(f"npu.gemm: keep is {self.keep}, expected tile, rows or all")
+        if (self.order, self.keep) == (StringAttr("nm"), StringAttr("rows")):
+            raise VerifyException(
+                "npu.gemm: keep rows has order nm, expected mn: no row is complete before the last column"
+            )
 
 
 @irdl_op_definition
@@ -401,6 +443,7 @@ STRUCTURED = [
     EmbedOp,
     PositionEmbedOp,
     LinearOp,
+    GemmOp,
     RMSNormOp,
     LayerNormOp,
     RotaryOp,

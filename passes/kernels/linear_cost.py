@@ -103,7 +103,7 @@ def linear_cycles(rows, inputs, core: NpuCore, tile_k, padded_k, tile_n, padded_
     short = group_cycles(rows, inputs - (depth - 1) * tile_k, tile_n, group, core)
     after_last_load = np.maximum(load // group - 1, 0) * step + short
     drain = np.maximum(core.vector_min_cycles, ceildiv(rows * group * tile_n, core.vector_lanes))
-    compute = rounds * ((depth - 1) * step + short + (0 if core.arrays else drain))
+    compute = rounds * ((depth - 1) * step + short + (0 if core.arrays else drain + core.vector_latency_cycles))
     work = np.maximum(np.maximum((loads - 1) * interval + after_last_load, compute), rounds * drain)
     return first + work + drain_cycles(core) + drain + core.vector_latency_cycles
 
@@ -149,7 +149,7 @@ def _candidates(rows: int, outputs: int, inputs: int, core: NpuCore) -> np.ndarr
     """Rows of (tile_k, padded_k, tile_n, padded_n, group, load_tiles)."""
     found = []
     widest = core.array_cols if core.arrays else VECTOR_WIDTH
-    for tile_k in _depths(inputs, core.array_rows if core.arrays else VECTOR_DEPTH):
+    for tile_k in tile_depths(inputs, core.array_rows if core.arrays else VECTOR_DEPTH):
         depth = int(ceildiv(inputs, tile_k))
         for tile_n in range(min(_WIDTH, widest), widest + 1, _WIDTH):
             panels = int(ceildiv(outputs, tile_n))
@@ -166,7 +166,7 @@ def _arrays(rows: int, tile_n: int, core: NpuCore) -> int:
     return max(1, min(core.arrays or VECTOR_GROUP, core.accumulator_bytes // (2 * 4 * rows * tile_n)))
 
 
-def _depths(inputs: int, limit: int) -> list[int]:
+def tile_depths(inputs: int, limit: int) -> list[int]:
     """Depths of a tile: the fewest cuts of the inputs and some more, whole or rounded up."""
     fewest = -(-inputs // limit)
     exact = {-(-inputs // cuts) for cuts in range(fewest, min(2 * fewest, fewest + 4) + 1)}

@@ -1,10 +1,11 @@
 """Decide, by cost model, what is still open in the tile programs of NPU kernels: units of attention, sizes of loads."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.dialects.builtin import ModuleOp, StringAttr, TensorType
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute
 from xdsl.passes import ModulePass
@@ -17,6 +18,7 @@ from ...dialects.npu.types import TilesAttr
 from ...dialects.structured import buffer_type, symbol_of
 from ..kernels.attention_cost import UNITS, AttentionShape, choose_attention
 from ..kernels.buffers import kernels
+from ..kernels.gemm_cost import choose_gemm
 from ..kernels.linear_cost import best_load
 from ..tile_builder import memory_table
 
@@ -24,7 +26,8 @@ from ..tile_builder import memory_table
 @dataclass(frozen=True)
 class NpuPlanTilesPass(ModulePass):
     """Write on each `npu.linear` how many tiles of its weights one load brings and into how many places they go in turn,
-    on each `npu.scores` and `npu.context` the same in tokens, and which unit multiplies.
+    on each `npu.scores` and `npu.context` the same in tokens, and which unit multiplies. An `npu.gemm` and the layout of
+    its weights get all their tiles.
 
     All follow from the time that the cost model expects (`cycles`): loads are as large as bandwidth and latency of main
     memory ask for, and as small as the start of the op allows; places suffice for what is on its way and in use. For
@@ -52,6 +55,8 @@ class NpuPlanTilesPass(ModulePass):
                 match inner:
                     case npu.LinearOp():
                         _plan_linear(inner, memories[symbol_of(inner.weight)].layout, core, room)
+                    case npu.GemmOp():
+                        _plan_gemm(inner, memories, core)
                     case npu.ScoresOp():
                         self.plan_attention(inner, "scores", memories[symbol_of(inner.keys)].type, op, room)
                     case npu.ContextOp():
@@ -87,6 +92,20 @@ def _plan_linear(op: npu.LinearOp, layout: object, core: NpuCore, room: int) -> 
     sums = 2 * 4 * rows * layout.integer("tile_n") * layout.integer("group")
     tiles = best_load(rows, inputs, core, sizes, max(0, room - sums))
     op.load_tiles, op.load_slots = host.integer(tiles.load_tiles), host.integer(tiles.load_slots)
+    op.attributes["cycles"] = host.integer(tiles.cycles)
+
+
+def _plan_gemm(op: npu.GemmOp, memories: Mapping[str, host.MemoryOp], core: NpuCore) -> None:
+    a, weights = (memories[symbol_of(symbol)] for symbol in (op.a, op.w))
+    assert isinstance(a.type, TensorType) and isinstance(weights.type, TensorType)
+    if not core.arrays:
+        raise PassFailedException(f"npu.gemm needs a systolic array, machine {core.name} has none")
+    (m, k), (n, _) = a.type.get_shape(), weights.type.get_shape()
+    tiles = choose_gemm(m, k, n, core)
+    weights.layout = TilesAttr.of(**{key: getattr(tiles, key) for key in TilesAttr.keys})
+    for key in ("tile_m", "depths", "sum_slots", "load_slots"):
+        setattr(op, key, host.integer(getattr(tiles, key)))
+    op.order, op.keep = StringAttr(tiles.order), StringAttr(tiles.keep)
     op.attributes["cycles"] = host.integer(tiles.cycles)
 
 

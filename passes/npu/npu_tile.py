@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import PassFailedException
 
-from ...dialects.hardware import npu_core
+from ...dialects.hardware import NpuCore, npu_core
 from ...dialects.npu import instructions as isa
 from ...dialects.npu import structured as npu
 from ...dialects.structured import StructuredOp, buffer_type, symbol_of
+from ..kernels.array_cycles import weight_stationary
 from ..kernels.buffers import kernels
 from ..tile_builder import TileBuilder, address, erase_unused_views, memory_table
-from . import tile_attention, tile_linear, tile_vector
+from . import tile_attention, tile_gemm, tile_linear, tile_vector
 from .tile_context import TileContext
 
 
@@ -48,14 +50,28 @@ class NpuTilePass(ModulePass):
     name = "npu-tile"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        memories = memory_table(op.ops)
+        memories, core = memory_table(op.ops), npu_core(op)
+        _check_arrays(core)
         for function in kernels(op, "npu"):
-            context = TileContext(TileBuilder(function), npu_core(op), memories)
+            context = TileContext(TileBuilder(function), core, memories)
             for inner in list(function.walk()):
                 if isinstance(inner, StructuredOp) and inner.name.startswith("npu."):
                     with context.build.instead_of(inner):
                         expand(inner, context)
             erase_unused_views(function)
+
+
+def _check_arrays(core: NpuCore) -> None:
+    """Refuse arrays that only the cost model knows: no instruction or simulator would keep to it."""
+    if core.arrays and not weight_stationary(core):
+        raise PassFailedException(
+            f"machine {core.name} has dataflow {core.dataflow}, expected weight_stationary: preload and matmul keep weights "
+            "in the array"
+        )
+    if core.arrays and not core.array_overlap:
+        raise PassFailedException(
+            f"machine {core.name} has array_overlap = false, expected true: the timing simulator overlaps the folds of an array"
+        )
 
 
 def expand(op: StructuredOp, context: TileContext) -> None:
@@ -65,6 +81,8 @@ def expand(op: StructuredOp, context: TileContext) -> None:
             _embed(op, context)
         case npu.LinearOp():
             tile_linear.linear(op, context)
+        case npu.GemmOp():
+            tile_gemm.gemm(op, context)
         case npu.KVAppendOp():
             tile_attention.kv_append(op, context)
         case npu.ScoresOp():

@@ -51,6 +51,10 @@ class TileContext:
             local=local,
             local_stride=row_bytes,
         )
+        self.on_queue(queue)
+
+    def on_queue(self, queue: str) -> None:
+        """Let the last instruction run on another queue than its own."""
         self.build.blocks[-1][-1].attributes["queue"] = StringAttr(queue)
 
     def load_row(self, symbol: str, width: int, layer: SSAValue | None) -> AffineSum:

@@ -19,3 +19,25 @@ builtin.module attributes {npu.core = #npu.core<name = "t", arrays = 2, array_ro
     func.return
   }
 }
+// -----
+
+// CHECK: machine t has dataflow output_stationary, expected weight_stationary: preload and matmul keep weights in the array
+builtin.module attributes {npu.core = #npu.core<name = "t", arrays = 2, array_rows = 16, array_cols = 16, vector_lanes = 16, scratchpad_bytes = 65536, accumulator_bytes = 4096, align_bytes = 32, dataflow = "output_stationary">} {
+}
+
+// -----
+
+// CHECK: machine t has array_overlap = false, expected true: the timing simulator overlaps the folds of an array
+builtin.module attributes {npu.core = #npu.core<name = "t", arrays = 2, array_rows = 16, array_cols = 16, vector_lanes = 16, scratchpad_bytes = 65536, accumulator_bytes = 4096, align_bytes = 32, array_overlap = false>} {
+}
+
+// -----
+
+// CHECK: npu.gemm @a: has no tiles, run npu-plan-tiles first
+builtin.module attributes {npu.core = #npu.core<name = "t", arrays = 2, array_rows = 16, array_cols = 16, vector_lanes = 16, scratchpad_bytes = 65536, accumulator_bytes = 4096, align_bytes = 32>} {
+  host.memory @a : tensor<64x64xf16> layout #npu.row_major<row_bytes = 128>
+  func.func @k() attributes {device = "npu"} {
+    npu.gemm @a, @a -> @a
+    func.return
+  }
+}
