@@ -39,6 +39,7 @@ class RunOptions:
     seed: int = 0
     assign: Literal["min-load", "round-robin"] | None = None
     cache_channels: int | None = None
+    log: str | None = None
 
     @property
     def is_image(self) -> bool:
@@ -75,6 +76,9 @@ def check_options(options: RunOptions) -> None:
                 raise UsageError(f"{name} with --timing-only, which executes no data")
         if (options.prompt_length is None) == (options.requests is None):
             raise UsageError("--timing-only needs either --prompt-length or --requests")
+    for name in ("--no-timing", "--at"):
+        if conflicts[name] and options.log is not None:
+            raise UsageError(f"--log with {name}, which issues no commands")
     needs = {
         "--prompt-length": options.prompt_length is not None,
         "--no-prefill": options.no_prefill,

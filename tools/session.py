@@ -19,6 +19,7 @@ from .build import Build, model_meta
 from .commands.arguments import DEFAULT_MACHINE, DEFAULT_PLACE, DEFAULT_PROMPT
 from .errors import CommandError
 from .generation import Engine, Simulator, TextStream, generate, generate_batch, time_decode, time_prefill
+from .log_file import save_log
 from .report import Phase, Report, cost_report, phase_report
 from .run_options import Listener, RunOptions, check_options
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from ..sim.timing.model import TimingModel
+    from ..sim.timing.program_log import ProgramLog
 
 CONTEXT_STEP = 128
 """The default context is a multiple of this."""
@@ -47,8 +49,16 @@ class _Session:
         self.listener = listener
         self.seconds: dict[str, float] = {}
         self.timing: TimingModel | None = None
+        self.log: ProgramLog | None = None
 
     def run(self) -> Report:
+        report = self.execute()
+        if self.log is not None and self.options.log is not None:
+            self.listener.stage("writing the command log")
+            save_log(self.log.finish(), self.options.log)
+        return report
+
+    def execute(self) -> Report:
         options = self.options
         with self.clock("load"):
             self.image = load_image(options.model) if options.is_image else None
@@ -232,8 +242,11 @@ class _Session:
             self.listener.stage("compiling the simulator's kernels, which are then kept: about a minute", slow=True)
         if not options.no_timing:
             from ..sim.timing.model import TimingModel
+            from ..sim.timing.program_log import ROWS, ProgramLog
 
-            self.timing = TimingModel(image)
+            if options.log is not None:
+                self.log = ProgramLog(image.machine)
+            self.timing = TimingModel(image, ROWS, self.log.add) if self.log else TimingModel(image)
         system = System(image, self.timing, functional=not options.timing_only)
         if model is not None and not options.timing_only:
             system.load(model.store)

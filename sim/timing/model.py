@@ -1,5 +1,6 @@
 """The timing model of a device: launches of an image's programs in time, with statistics and energy."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,13 +42,22 @@ class TimingModel:
     buffers the programs of several units advance together in time and contend for the channels instruction by
     instruction; with one row buffer a launch has a channel to itself, in the order in which they were begun.
     `sequences` is the sequence table of the step that launches belong to.
+
+    With `on_log` a log may be longer than its capacity: programs then advance in slices of time, after each of which the
+    rows so far are handed to it with their program and forgotten. No time depends on that.
     """
 
-    def __init__(self, image: Image, log_capacity: int = 0):
+    def __init__(
+        self, image: Image, log_capacity: int = 0, on_log: Callable[[np.ndarray, Program], None] | None = None
+    ):
         self.machine = image.machine
         self.programs = image.programs
         self.commands = command_names(self.machine)
         self.dram = build_dram(self.machine, log_capacity)
+        self._on_log = on_log
+        self._slice_ps = (
+            max(1, log_capacity // (4 * self.machine["memory"]["channels"])) * self.machine["memory"]["clock_ps"]
+        )
         self.npu = npu_time.build_npu(self.machine, image.linear_bytes)
         self.arrays = self.machine["npu"]["arrays"]
         self.clocks_ps = {"npu": npu_time.clock_ps(self.machine), "pim": self.machine["memory"]["clock_ps"]}
@@ -122,18 +132,36 @@ class TimingModel:
         """Advance one program to its end, or to the first instruction that starts after the horizon."""
         before = self._totals()
         program, launches = walk.program, self._by_program[walk.index]
-        horizon = np.int64(MAX_INT if horizon_ps is None else horizon_ps // walk.clock_ps)
-        place = (walk.code, walk.terms, walk.registers, self.sequences, walk.row, walk.place, horizon)
-        if program.device == "npu":
-            counters = (self._npu_counters, launches.by_tag, self._fault)
-            status = npu_time.run_npu(self.dram.tables, self.dram.state, self.npu, walk.queues, *place, *counters)
-        else:
-            counters = (self._pim_counters, launches.by_tag, self._fault)
-            status = pim_time.run_pim(self.dram.tables, self.dram.state, *place, *counters)
-        if status == FAULTED:
-            raise TimingError(str(fault_error(program, self._fault)))
-        walk.finished = status == FINISHED
+        limit = MAX_INT if horizon_ps is None else horizon_ps // walk.clock_ps
+        horizon = -1
+        while not walk.finished and horizon < limit:
+            horizon = limit
+            if self._on_log is not None:
+                horizon = min(limit, int(walk.place[TIME]) + self._slice_ps // walk.clock_ps + 1)
+            place = (walk.code, walk.terms, walk.registers, self.sequences, walk.row, walk.place, np.int64(horizon))
+            if program.device == "npu":
+                counters = (self._npu_counters, launches.by_tag, self._fault)
+                status = npu_time.run_npu(self.dram.tables, self.dram.state, self.npu, walk.queues, *place, *counters)
+            else:
+                counters = (self._pim_counters, launches.by_tag, self._fault)
+                status = pim_time.run_pim(self.dram.tables, self.dram.state, *place, *counters)
+            if status == FAULTED:
+                raise TimingError(str(fault_error(program, self._fault)))
+            walk.finished = status == FINISHED
+            self._hand_over(program)
         walk.count(before, self._totals())
+
+    def _hand_over(self, program: Program) -> None:
+        """Give the rows of the log to whoever wants them, and begin it anew."""
+        if self._on_log is None:
+            return
+        size = int(self.dram.state[self.dram.tables[AT_LOG_SIZE]])
+        if size > len(self.dram.log):
+            raise TimingError(
+                f"program {program.name}: found {size} runs of commands in an instruction, the log holds {len(self.dram.log)}"
+            )
+        self._on_log(self.dram.log[:size], program)
+        self.dram.state[self.dram.tables[AT_LOG_SIZE]] = 0
 
     def _refresh(self, now_ps: int, walk: "_Walk") -> None:
         """Refresh in time what fell due while no launch was running; it counts for the launch before or after."""
@@ -141,6 +169,7 @@ class TimingModel:
             before = self._totals()
             refresh_all(self.dram.tables, self.dram.state, np.int64(now_ps // self.clocks_ps["pim"]))
             walk.count(before, self._totals())
+            self._hand_over(walk.program)
 
     def _totals(self) -> list[np.ndarray]:
         return [self.dram.counts.sum(axis=0), self._npu_counters.copy(), self._pim_counters.copy()]

@@ -65,6 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="two halves of the batch, which overlap on NPU and PIM",
     )
     how.add_argument("--ignore-capacity", action="store_true", help="with --timing-only: as if banks had enough rows")
+    parser.add_argument(
+        "--log", metavar="OUT.csv|.npz", help="write every DRAM command with its cycle, address and operation"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text and tables")
 
 
