@@ -18,7 +18,8 @@ ALLOWED = {
     "frontends": {"dialects", "frontends"},
     "interpreters": GROUND | {"dialects", "interpreters"},
     "sim": GROUND | {"sim"},
-    "tools": GROUND | {"dialects", "passes", "backends", "frontends", "interpreters", "sim", "tools"},
+    "tools": GROUND | {"dialects", "passes", "backends", "frontends", "interpreters", "sim", "tools", "reproductions"},
+    "reproductions": GROUND | {"dialects", "passes", "backends", "frontends", "sim", "tools", "reproductions"},
 }
 """Layer of a file -> layers that it may import. A file belongs to the longest folder that holds it."""
 

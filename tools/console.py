@@ -165,6 +165,37 @@ class Progress:
             print(f"pimlir: {message}", file=sys.stderr, flush=True)
 
 
+class Count:
+    """Says on stderr how many of many things are done: a bar on a terminal, elsewhere a line after each tenth."""
+
+    def __init__(self, total: int, what: str) -> None:
+        self._total, self._what, self._done = total, what, 0
+        self._bar: Any = None
+
+    def __enter__(self) -> Count:
+        if self._total and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (TextColumn(self._what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar.add_task("", total=self._total)
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self) -> None:
+        """One more is done."""
+        self._done += 1
+        if self._bar is not None:
+            self._bar.advance(self._bar.task_ids[0])
+        elif self._done * 10 // self._total > (self._done - 1) * 10 // self._total:
+            print(f"pimlir: {self._done} of {self._total} {self._what}", file=sys.stderr, flush=True)
+
+
 def write_output(path: str | None, content: str | bytes) -> None:
     """To stdout if `path` is None or `-`, otherwise to a file that appears complete or not at all."""
     if path is None or path == "-":

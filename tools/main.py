@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from .commands import check, compile, doctor, import_model, machines, run, sim, trace
+from .commands import check, compile, doctor, import_model, machines, reproduce, run, sim, trace
 from .errors import BROKEN_PIPE, FAILED, INTERNAL, INTERRUPTED, OK, USAGE, UsageError, user_message, write_reproducer
 
 COMMANDS = {
@@ -19,6 +19,7 @@ COMMANDS = {
     "sim": sim,
     "check": check,
     "trace": trace,
+    "reproduce": reproduce,
     "machines": machines,
     "doctor": doctor,
 }
@@ -31,6 +32,7 @@ _EPILOG = """examples:
   pimlir sim --trace attention.trace --machine attacc-bank --set refresh=off
   pimlir check commands.npz --machine attacc-bank
   pimlir trace gemv --outputs 4096 --inputs 1024 -o gemv.trace && pimlir sim --trace gemv.trace --machine hbm-pim
+  pimlir reproduce attacc systems --quick
   pimlir machines neupims
 
 exit codes: 0 ok, 1 bad input or failed check, 2 usage, 70 internal error

@@ -118,21 +118,33 @@ class Studies:
         `attacc-separate` keeps weights with the GPUs and keys and values in the stacks; the others pool all memory, as
         published.
         """
+        batches = self.largest_batches(model, element_bytes, prompt, output)
+        gpus, attacc = self.gpus(), self.attacc()
+        systems = {
+            "dgx-base": gpus,
+            "dgx-large": gpus,
+            "dgx-2x": self.gpus(2 * self.machine()["xpu"]["devices"]),
+            "attacc-bank": attacc,
+            "attacc-separate": attacc,
+        }
+        return [
+            self.row(name, system, ATTACC_MODELS[model], element_bytes, batches[name], prompt, output)
+            for name, system in systems.items()
+            if batches[name]
+        ]
+
+    def largest_batches(self, model: str, element_bytes: int, prompt: int, output: int) -> dict[str, int]:
+        """The largest batch that fits each system of `system_comparison`; 0 if none does."""
         shape, machine = ATTACC_MODELS[model], self.machine()
         request = (shape, prompt, output, element_bytes)
         large = largest_batch(_doubled(machine), *request, pim=False)
-        systems = {
-            "dgx-base": (self.gpus(), largest_batch(machine, *request, pim=False)),
-            "dgx-large": (self.gpus(), large),
-            "dgx-2x": (self.gpus(2 * machine["xpu"]["devices"]), large),
-            "attacc-bank": (self.attacc(), largest_batch(machine, *request, pim=True)),
-            "attacc-separate": (self.attacc(), largest_batch(machine, *request, pim=True, pooled=False)),
+        return {
+            "dgx-base": largest_batch(machine, *request, pim=False),
+            "dgx-large": large,
+            "dgx-2x": large,
+            "attacc-bank": largest_batch(machine, *request, pim=True),
+            "attacc-separate": largest_batch(machine, *request, pim=True, pooled=False),
         }
-        return [
-            self.row(name, system, shape, element_bytes, batch, prompt, output)
-            for name, (system, batch) in systems.items()
-            if batch
-        ]
 
     def ablation(self, model: str, element_bytes: int, batch: int, prompt: int, output: int) -> list[SystemRow]:
         """Bank placement without and with each of the two optimisations."""
@@ -167,11 +179,15 @@ class Studies:
         ]
 
     def placement_study(
-        self, heads: int = 188, lengths: Sequence[int] = (2048,), head_dim: int = 128
+        self,
+        heads: int = 188,
+        lengths: Sequence[int] = (2048,),
+        head_dim: int = 128,
+        placements: Sequence[Placement] = ("bank", "bg", "buffer"),
     ) -> list[PlacementRow]:
         """Effective attention bandwidth of one stack, fp16."""
         rows = []
-        for placement in ("bank", "bg", "buffer"):
+        for placement in placements:
             for capped in (True, False):
                 memory, stacks = (self.machine(placement, capped)[key] for key in ("memory", "pim_stacks"))
                 for length in lengths:
