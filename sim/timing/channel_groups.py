@@ -34,7 +34,7 @@ def lowest_channel(tables, state, group):
 
 
 @bare
-def divide(tables, trace, pc, state, group, limit):
+def divide(tables, trace, instruction, state, group, limit):
     """Make the channels below `limit` that an instruction is for a group of their own, the last one.
 
     That group; the old one if all of its channels are in it, -1 if none is.
@@ -43,7 +43,7 @@ def divide(tables, trace, pc, state, group, limit):
     inside, outside = 0, 0
     for word in range(words):
         below = min(max(limit - word * c.MASK_BITS, 0), c.MASK_BITS)
-        part = state[mask + word] & trace[pc, c.I_CHANNELS + word] & ((1 << below) - 1)
+        part = state[mask + word] & trace[instruction + c.I_CHANNELS + word] & ((1 << below) - 1)
         inside |= part
         outside |= state[mask + word] ^ part
     if inside == 0:
@@ -56,7 +56,7 @@ def divide(tables, trace, pc, state, group, limit):
     count = 0
     for word in range(words):
         below = min(max(limit - word * c.MASK_BITS, 0), c.MASK_BITS)
-        part = state[mask + word] & trace[pc, c.I_CHANNELS + word] & ((1 << below) - 1)
+        part = state[mask + word] & trace[instruction + c.I_CHANNELS + word] & ((1 << below) - 1)
         state[tables[c.AT_MASK] + new * words + word] = part
         state[mask + word] ^= part
         count += _channels(part)

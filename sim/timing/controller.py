@@ -6,7 +6,7 @@ begin in `state`.
 
 from ..functional.jit import bare
 from . import controller_tables as c
-from .constraints import TARGETS, numbers
+from .constraints import COMMANDS, TARGETS, numbers
 from .engine import forbid, ready_at
 from .tables import ONE, ZERO
 
@@ -38,56 +38,53 @@ def runs_of(state, base, queue):
 
 
 @bare
+def place_at(tables, base, queue, position):
+    """Where the words of the position-th place of a queue are."""
+    return base + tables[c.AT_ORDER] + queue * tables[c.CAPACITY] + position
+
+
+@bare
 def request_at(tables, state, base, queue, position):
-    """Where the words of the position-th run of a queue are; the order holds their offsets."""
-    capacity = tables[c.CAPACITY]
-    place = state[queue_word(base, queue, c.HEAD)] + position
-    if place >= capacity:
-        place -= capacity
-    return base + state[base + tables[c.AT_ORDER] + queue * capacity + place]
+    """Where the words of the position-th run of a queue are."""
+    return base + state[place_at(tables, base, queue, position)]
 
 
 @bare
 def append(tables, state, base, queue, command, target, now):
     """Make room for one request at the end of a queue; where its words are. The caller fills in what it asks for."""
+    place = place_at(tables, base, queue, runs_of(state, base, queue))
     state[queue_word(base, queue, c.RUNS)] += 1
     state[queue_word(base, queue, c.SIZE)] += 1
     state[base + c.SOON + queue] = ZERO
-    request = request_at(tables, state, base, queue, runs_of(state, base, queue) - 1)
+    state[place + c.READY * tables[c.SPAN]], state[place + c.ROW_GROUP * tables[c.SPAN]] = 0, tables[c.GROUPS]
+    if command >= 0 and (target >= tables[c.BANKS] or field(tables, command, c.PRECHARGE) >= 0):
+        state[place + c.ROW_GROUP * tables[c.SPAN]] = group_of(tables, command, target)
+    request = base + state[place]
     state[request + c.COMMAND], state[request + c.TARGET], state[request + c.ARRIVAL] = command, target, now
     state[request + c.COUNT], state[request + c.COLUMN_STEP], state[request + c.LINE_STEP] = 1, 0, 0
-    state[request + c.READY], state[request + c.ROW_GROUP] = 0, tables[c.GROUPS]
-    if command >= 0 and (target >= tables[c.BANKS] or field(tables, command, c.PRECHARGE) >= 0):
-        state[request + c.ROW_GROUP] = group_of(tables, command, target)
     return request
 
 
 @bare
 def remove(tables, state, base, queue, position):
-    """Take out the next request of a run. An empty run moves to the front of the order and is given up there."""
+    """Take out the next request of a run. The words of an empty run wait behind the queue for the next one."""
     state[queue_word(base, queue, c.SIZE)] -= 1
-    request = request_at(tables, state, base, queue, position)
+    place = place_at(tables, base, queue, position)
+    request = base + state[place]
     state[request + c.COUNT] -= 1
     if state[request + c.COUNT] > 0:
         state[request + c.COLUMN] += state[request + c.COLUMN_STEP]
         state[request + c.LINE] += state[request + c.LINE_STEP]
         return
-    if queue == c.PIM and position + 1 == runs_of(state, base, queue):
+    last = runs_of(state, base, queue) - 1
+    if queue == c.PIM and position == last:
         state[base + c.JOINED] = 0
-    capacity = tables[c.CAPACITY]
-    head = state[queue_word(base, queue, c.HEAD)]
-    order = base + tables[c.AT_ORDER] + queue * capacity
-    place = head + position
-    if place >= capacity:
-        place -= capacity
-    slot = state[order + place]
-    while place != head:
-        before = place - 1 if place > 0 else capacity - 1
-        state[order + place] = state[order + before]
-        place = before
-    state[order + head] = slot
-    state[queue_word(base, queue, c.HEAD)] = head + 1 if head + 1 < capacity else 0
-    state[queue_word(base, queue, c.RUNS)] -= 1
+    state[queue_word(base, queue, c.RUNS)] = last
+    for region in range(c.PLACE_REGIONS):
+        begin = place + region * tables[c.SPAN]
+        for moved in range(begin, begin + last - position):
+            state[moved] = state[moved + 1]
+    state[place + last - position] = request - base
 
 
 @bare
@@ -125,7 +122,11 @@ def _set_row(tables, state, base, group, row):
     for index in range(tables[at + c.OVERLAPPING], tables[at + c.GROUP_FIELDS]):
         state[base + tables[c.AT_ROW] + tables[index]] = UNKNOWN
     for queue in range(c.QUEUES):
-        state[base + c.SOON + queue] = 0
+        first = place_at(tables, base, queue, ZERO)
+        for place in range(first, first + runs_of(state, base, queue)):
+            row = state[base + tables[c.AT_ROW] + state[place + c.ROW_GROUP * tables[c.SPAN]]]
+            if row != state[place + c.ROW_SEEN * tables[c.SPAN]] or row == MIXED:
+                state[place + c.READY * tables[c.SPAN]], state[base + c.SOON + queue] = 0, 0
 
 
 @bare
@@ -178,25 +179,43 @@ def _open_bank(tables, state, base, group, target):
 
 
 @bare
-def look(tables, state, base, request, now):
-    """When what a request needs next is legal: exact if that is now or past, otherwise it may become later.
+def _ready_at(tables, state, base, command, target):
+    """What the engine says, remembered until the next command: many requests need the same of the same node."""
+    line = base + tables[c.AT_MEMO] + 2 * (target & (c.MEMO_LINES - 1))
+    key = (state[base + c.ISSUED] * tables[TARGETS] + target) * tables[COMMANDS] + command
+    if state[line] != key:
+        state[line], state[line + 1] = key, ready_at(tables, state, base, command, target)
+    return state[line + 1]
+
+
+@bare
+def look(tables, state, base, place, now):
+    """When what the request in a place needs next is legal: exact if that is now or past, otherwise it may become later.
 
     Rules only ever move the first legal cycle of a command back, so what was found holds as a lower bound until the row
-    that the request depends on has changed.
+    that the request depends on changes. Its rank alone, which many requests share, may already say "not yet".
     """
-    group = state[request + c.ROW_GROUP]
-    row = base + tables[c.AT_ROW] + group
-    seen = state[row] == state[request + c.ROW_SEEN] and state[row] != MIXED
-    if not seen or state[request + c.READY] <= now:
+    ready = state[place + c.READY * tables[c.SPAN]]
+    if ready > now:
+        return ready
+    request = base + state[place]
+    command, target = state[request + c.NEXT], state[request + c.NODE]
+    if ready == 0:
         command, target = state[request + c.COMMAND], state[request + c.TARGET]
+        group = state[place + c.ROW_GROUP * tables[c.SPAN]]
         if group < tables[c.GROUPS]:
             command = _next_command(tables, state, base, group, command, state[request + c.ROW])
             if target >= tables[c.BANKS] and field(tables, command, c.ONE_BANK):
                 target = _open_bank(tables, state, base, group, target)
-        state[request + c.ROW_SEEN] = state[row]
+        state[place + c.ROW_SEEN * tables[c.SPAN]] = state[base + tables[c.AT_ROW] + group]
         state[request + c.NEXT], state[request + c.NODE] = command, target
-        state[request + c.READY] = ready_at(tables, state, base, command, target)
-    return state[request + c.READY]
+    if target < tables[c.BANKS] and tables[tables[c.AT_SHARED] + target] >= 0:
+        ready = _ready_at(tables, state, base, command, tables[tables[c.AT_SHARED] + target])
+    if ready <= now:
+        ready = _ready_at(tables, state, base, command, target)
+    ready = max(ready, 1)
+    state[place + c.READY * tables[c.SPAN]] = ready
+    return ready
 
 
 @bare
@@ -204,23 +223,24 @@ def write_log(tables, state, log, base, command, target, request, cycle, count, 
     """Count commands of a request and write them to the log, if there is one."""
     commands = count * state[base + c.CHANNEL_COUNT]
     state[tables[c.AT_COUNTS] + command] += commands
-    size = state[c.LOG_SIZE]
-    if size < log.shape[0]:
-        state[c.LOG_SIZE] = size + 1
+    if state[c.LOG_CAPACITY] > 0:
+        row = state[c.LOG_SIZE] * (c.RUN_CHANNELS + tables[c.MASK_WORDS])
+        state[c.LOG_SIZE] += 1
         state[c.LOG_COMMANDS] += commands
-        log[size, 0], log[size, 1], log[size, 2], log[size, 3] = cycle, command, target, state[request + c.ROW]
-        log[size, 4], log[size, 5] = state[request + c.COLUMN], state[request + c.LINE]
-        log[size, 6], log[size, 7] = count, period
-        log[size, 8], log[size, 9] = state[request + c.COLUMN_STEP], state[request + c.LINE_STEP]
+        log[row], log[row + 1], log[row + 2], log[row + 3] = cycle, command, target, state[request + c.ROW]
+        log[row + 4], log[row + 5] = state[request + c.COLUMN], state[request + c.LINE]
+        log[row + 6], log[row + 7] = count, period
+        log[row + 8], log[row + 9] = state[request + c.COLUMN_STEP], state[request + c.LINE_STEP]
         mask = tables[c.AT_MASK] + (base - tables[c.AT_GROUPS]) // tables[c.WORDS] * tables[c.MASK_WORDS]
         for word in range(tables[c.MASK_WORDS]):
-            log[size, c.RUN_CHANNELS + word] = state[mask + word]
+            log[row + c.RUN_CHANNELS + word] = state[mask + word]
 
 
 @bare
 def issue(tables, state, log, base, request, command, target, now):
     """Issue a command for a request: what it forbids, the row that it opens or closes, the count and the log."""
     forbid(tables, state, base, command, target, now)
+    state[base + c.ISSUED] += 1
     if field(tables, command, c.OPENS):
         _set_row(tables, state, base, group_of(tables, command, target), state[request + c.ROW])
     elif field(tables, command, c.CLOSES):

@@ -2,7 +2,7 @@
 
 from ..functional.jit import bare
 from . import controller_tables as c
-from .controller import field, give_up, look, request_at, runs_of, size_of
+from .controller import field, give_up, look, place_at, runs_of, size_of
 from .tables import NONE, ONE, ZERO
 
 _MARKS = c.IS_FENCE | c.IS_MARK
@@ -20,10 +20,11 @@ def _protects(tables, state, base, queue, request, now):
     """Whether a command that is no row hit waits for row hits of the same address."""
     if _is_hit(tables, state, request):
         return False
-    for position in range(runs_of(state, base, queue)):
-        other = request_at(tables, state, base, queue, position)
+    first = place_at(tables, base, queue, ZERO)
+    for place in range(first, first + runs_of(state, base, queue)):
+        other = base + state[place]
         if state[other + c.TARGET] == state[request + c.TARGET] and not state[other + c.FLAGS] & _MARKS:
-            look(tables, state, base, other, now)
+            look(tables, state, base, place, now)
             if _is_hit(tables, state, other):
                 return True
     return False
@@ -39,6 +40,16 @@ def passes(tables, state, base, queue, position, request, fenced, now):
 
 
 @bare
+def _earliest(tables, state, base, queue):
+    """A cycle before which no request of a queue is ready."""
+    first = place_at(tables, base, queue, ZERO) + c.READY * tables[c.SPAN]
+    soon = c.FOREVER
+    for place in range(first, first + runs_of(state, base, queue)):
+        soon = min(soon, state[place])
+    return soon
+
+
+@bare
 def first_ready(tables, state, base, queue, now):
     """The oldest request whose next command is legal, else the oldest; behind a fence only row commands are. Position.
 
@@ -46,26 +57,35 @@ def first_ready(tables, state, base, queue, now):
     """
     if state[base + c.SOON + queue] > now:
         return ZERO
-    best, arrival, soon, fenced, blocked = NONE, c.FOREVER, c.FOREVER, ZERO, ZERO
-    for position in range(runs_of(state, base, queue)):
-        request = request_at(tables, state, base, queue, position)
-        if state[request + c.FLAGS] & _MARKS:
-            if position == 0:
-                return ZERO
-            fenced = ONE
-            continue
-        ready = look(tables, state, base, request, now)
-        if ready > now:
+    first, best, arrival, soon = (
+        place_at(tables, base, queue, ZERO),
+        NONE,
+        c.FOREVER,
+        _earliest(tables, state, base, queue),
+    )
+    if soon <= now:
+        soon, fenced = c.FOREVER, ZERO
+        for position in range(runs_of(state, base, queue)):
+            ready = state[first + position + c.READY * tables[c.SPAN]]
+            if ready <= now:
+                request = base + state[first + position]
+                if state[request + c.FLAGS] & _MARKS:
+                    if position == 0:
+                        return ZERO
+                    fenced = ONE
+                    continue
+                ready = look(tables, state, base, first + position, now)
+                if ready <= now:
+                    if not passes(tables, state, base, queue, position, request, fenced, now):
+                        state[base + c.BLOCKED] = 1
+                    elif queue != c.ACTIVE:
+                        return position
+                    elif state[request + c.ARRIVAL] < arrival:
+                        best, arrival = position, state[request + c.ARRIVAL]
+                    continue
             soon = min(soon, ready)
-        elif not passes(tables, state, base, queue, position, request, fenced, now):
-            blocked = ONE
-        elif queue != c.ACTIVE:
-            return position
-        elif state[request + c.ARRIVAL] < arrival:
-            best, arrival = position, state[request + c.ARRIVAL]
     if best < 0:
         state[base + c.SOON + queue] = soon
-        state[base + c.BLOCKED] |= blocked
     return max(best, ZERO)
 
 
@@ -76,16 +96,13 @@ def _fits(tables, first, command):
 
 
 @bare
-def drains_writes(tables, state, base):
-    """Decide between reads and writes, with hysteresis; which queue is served."""
+def _turns(tables, state, base):
+    """Whether the choice between reads and writes changes, with hysteresis."""
     reads, writes = size_of(state, base, c.READS), size_of(state, base, c.WRITES)
     full = tables[c.ENTRIES] - 1
     if state[base + c.WRITE_MODE]:
-        if 100 * writes < tables[c.WRITE_LOW] * full and reads > 0:
-            state[base + c.WRITE_MODE] = 0
-    elif 100 * writes > tables[c.WRITE_HIGH] * full or reads == 0:
-        state[base + c.WRITE_MODE] = 1
-    return c.WRITES if state[base + c.WRITE_MODE] else c.READS
+        return 100 * writes < tables[c.WRITE_LOW] * full and reads > 0
+    return 100 * writes > tables[c.WRITE_HIGH] * full or reads == 0
 
 
 @bare
@@ -95,8 +112,10 @@ def choose(tables, state, base, now, second, first):
     First come requests whose row was opened for them, then refreshes, which let nothing past them, PIM, other requests.
     """
     for turn in range(c.WRITES):
-        queue, position = drains_writes(tables, state, base) if turn == c.READS else turn, ZERO
-        request = request_at(tables, state, base, queue, position)
+        if turn == c.READS and _turns(tables, state, base):
+            state[base + c.WRITE_MODE] ^= 1
+        queue, position = turn + state[base + c.WRITE_MODE] * (turn == c.READS), ZERO
+        request = base + state[place_at(tables, base, queue, position)]
         if queue == c.PIM and size_of(state, base, queue) > 0 and state[request + c.FLAGS] & c.IS_FENCE:
             give_up(tables, state, base, queue, position, now)
             state[base + c.DROPPED], state[base + c.SOON + queue] = 1, 0
@@ -104,12 +123,13 @@ def choose(tables, state, base, now, second, first):
             continue
         if queue != c.PRIORITY and (queue != c.PIM or not tables[c.IN_ORDER]):
             position = first_ready(tables, state, base, queue, now)
-        request = request_at(tables, state, base, queue, position)
+        place = place_at(tables, base, queue, position)
+        request = base + state[place]
         if state[request + c.FLAGS] & _MARKS:
             if not second:
                 return True, queue, position, NONE
         else:
-            ready, command = look(tables, state, base, request, now) <= now, state[request + c.NEXT]
+            ready, command = look(tables, state, base, place, now) <= now, state[request + c.NEXT]
             fits = not second or _fits(tables, first, command)
             if (ready and fits) or turn == c.READS or (fits and queue == c.PRIORITY):
                 return ready and fits, queue, position, command
@@ -119,38 +139,56 @@ def choose(tables, state, base, now, second, first):
 
 
 @bare
-def _later(tables, state, base, queue, now):
-    """The next cycle in which a request of a queue becomes ready."""
-    soon = c.FOREVER
-    for position in range(runs_of(state, base, queue)):
-        request = request_at(tables, state, base, queue, position)
-        if not state[request + c.FLAGS] & _MARKS:
-            ready = look(tables, state, base, request, now)
-            if ready > now:
-                soon = min(soon, ready)
+def _soonest(tables, state, base, queue, now, busy):
+    """The next cycle in which a request of a queue becomes ready; the very next one if, after a command, one already is."""
+    if state[base + c.SOON + queue] > now:
+        return state[base + c.SOON + queue]
+    soon = _earliest(tables, state, base, queue)
+    if soon <= now:
+        first, soon, waiting = place_at(tables, base, queue, ZERO), c.FOREVER, ZERO
+        for place in range(first, first + runs_of(state, base, queue)):
+            ready = state[place + c.READY * tables[c.SPAN]]
+            if ready <= now:
+                if state[base + state[place] + c.FLAGS] & _MARKS:
+                    continue
+                ready = look(tables, state, base, place, now)
+                if ready <= now:
+                    if busy:
+                        return now + 1
+                    waiting = ONE
+                    continue
+            soon = min(soon, ready)
+        if waiting:
+            return soon
+    state[base + c.SOON + queue] = soon
     return soon
 
 
 @bare
 def next_event(tables, state, base, now, busy):
-    """The next cycle in which this channel may do something by itself."""
+    """The next cycle in which this channel may do something by itself.
+
+    Of ordinary requests only the queue that is being served counts. A change between reads and writes must be seen in the
+    next cycle, after new requests have come.
+    """
     soon = state[base + c.DUE]
     if state[base + c.MARK_FROM] >= 0:
         soon = min(soon, max(state[base + c.MARK_FROM], state[base + c.WRITTEN] + 1))
-    for queue in range(c.QUEUES):
+    for turn in range(c.WRITES):
+        queue = turn
+        if turn == c.READS:
+            if size_of(state, base, c.READS) + size_of(state, base, c.WRITES) > 0 and _turns(tables, state, base):
+                return now + 1
+            queue += state[base + c.WRITE_MODE]
         if size_of(state, base, queue) == 0:
             continue
-        request = request_at(tables, state, base, queue, ZERO)
-        if state[request + c.FLAGS] & _MARKS:
+        place = place_at(tables, base, queue, ZERO)
+        if state[base + state[place] + c.FLAGS] & _MARKS:
             return now + 1
         if queue != c.PRIORITY and (queue != c.PIM or not tables[c.IN_ORDER]):
-            if busy:
-                return now + 1  # the choice between reads and writes is made every cycle
-            ready = state[base + c.SOON + queue]
-            if ready <= now:
-                ready = _later(tables, state, base, queue, now)
+            ready = _soonest(tables, state, base, queue, now, busy)
         else:
-            ready = look(tables, state, base, request, now)
+            ready = look(tables, state, base, place, now)
         if ready > now:
             soon = min(soon, ready)
         elif busy:

@@ -20,7 +20,7 @@ LONGEST commands, so that a log need not look far ahead.
 from ..functional.jit import bare
 from . import controller_tables as c
 from .constraints import AT_ENTRY, CHECKS, EFFECTS, ENTRY_FIELDS, LIMITS, TARGETS
-from .controller import field, look, queue_word, request_at, runs_of, size_of, write_log
+from .controller import field, look, place_at, queue_word, request_at, runs_of, size_of, write_log
 from .controller_choice import passes
 from .engine import forbid
 from .tables import ONE, ZERO
@@ -49,11 +49,12 @@ def _limit(tables, state, base, request, period, now):
         return limit
     fenced = ZERO
     for position in range(1, runs_of(state, base, c.PIM)):
-        other = request_at(tables, state, base, c.PIM, position)
+        place = place_at(tables, base, c.PIM, position)
+        other = base + state[place]
         if state[other + c.FLAGS] & (c.IS_FENCE | c.IS_MARK):
             fenced = ONE
             continue
-        ready = look(tables, state, base, other, now)
+        ready = look(tables, state, base, place, now)
         held = _holds_back(tables, state, request, other, period)
         if ready < limit and not held and passes(tables, state, base, c.PIM, position, other, fenced, now):
             limit = ready
@@ -103,6 +104,7 @@ def carry_out(tables, state, log, base, group, count, refills):
     command, target = state[request + c.COMMAND], state[request + c.NODE]
     period, start = state[base + c.PERIOD], state[base + c.RUN_START]
     last = start + (count - 1) * period
+    state[base + c.ISSUED] += count
     forbid(tables, state, base, command, target, last)  # what earlier ones forbid is shorter by whole periods
     write_log(tables, state, log, base, command, target, request, start, count, period)
     state[base + c.WRITTEN] = max(state[base + c.WRITTEN], last + field(tables, command, c.LATENCY))

@@ -35,16 +35,22 @@ MASK_BITS = 62  # channels in a word of a channel set
 (WIDTH, STRICT, EXCLUSIVE, FORWARD, WRITE_HIGH, WRITE_LOW, SLOTS, IN_ORDER, PROTECT) = numbers(
     CORE_FACTS + 7, CORE_FACTS + 16
 )
-(MIXED_ROWS, OVERTAKE, MODE_COMMAND, ENTRIES, BANKS, CHANNELS, MASK_WORDS, BULK) = numbers(
-    CORE_FACTS + 16, CORE_FACTS + 24
+(MIXED_ROWS, OVERTAKE, MODE_COMMAND, ENTRIES, BANKS, CHANNELS, MASK_WORDS, BULK, SPAN, FIELDS) = numbers(
+    CORE_FACTS + 16, CORE_FACTS + 26
 )
-(AT_COMMAND, AT_GROUP_OF, AT_GROUP, AT_PERIOD) = numbers(CORE_FACTS + 24, CORE_FACTS + 28)  # in tables
-(AT_ORDER, AT_REQUEST, AT_BEHIND, AT_BANK_ROW, AT_ROW) = numbers(CORE_FACTS + 28, CORE_FACTS + 33)  # in a group's words
-(AT_COUNTS, AT_NEXT, AT_LEFT, AT_ROOM, AT_MASK, AT_GROUPS) = numbers(CORE_FACTS + 33, CORE_FACTS + 39)  # in state
-FACTS = CORE_FACTS + 39
+(AT_COMMAND, AT_GROUP_OF, AT_GROUP, AT_PERIOD, AT_SHARED) = numbers(CORE_FACTS + 26, CORE_FACTS + 31)  # in tables
+(AT_ORDER, AT_REQUEST, AT_BEHIND, AT_BANK_ROW, AT_ROW, AT_MEMO) = numbers(
+    CORE_FACTS + 31, CORE_FACTS + 37
+)  # in a group
+(AT_COUNTS, AT_NEXT, AT_LEFT, AT_ROOM, AT_MASK, AT_GROUPS) = numbers(CORE_FACTS + 37, CORE_FACTS + 43)  # in state
+FACTS = CORE_FACTS + 43
 """BULK: whether a run of equal requests may be one step, which only tests switch off. CHANNELS: of the machine;
-MASK_WORDS: in a set of them. Of every group the next event, requests of the instruction at the front that were refused,
+MASK_WORDS: in a set of them. SPAN: places of all queues of a channel; FIELDS: words of an instruction. Of every group the next event, requests of the instruction at the front that were refused,
 how many it takes, and the set of its channels stand side by side at the beginning of the state; GROUPS counts row groups."""
+
+MEMO_LINES = 128  # first legal cycles that are remembered until the next command, a power of two
+
+_RANK = LEVELS.index("rank")
 
 FORWARDING = ("off", "same_address", "any")
 MIXED_ROWS_CHOICES = ("first", "close", "close_all")
@@ -56,34 +62,39 @@ MIXED_ROWS_CHOICES = ("first", "close", "close_all")
 (MEMBERS, CONTAINED, OVERLAPPING, GROUP_FIELDS) = numbers(0, 4)
 """Fields of a row group, a set of banks that some command works on: its banks, and groups inside and across it."""
 
-(PC, FINAL, TAKEN, WAITS, REFUSED, WAKE, NOW, RESUME, QUEUE_AT_FRONT, ONLY) = numbers(0, 10)
-(CYCLES, OUTSTANDING, FINISH, CHANGED, FULL, CHANNEL_GROUPS, LOG_SIZE, LOG_COMMANDS, PROGRESS) = numbers(10, 19)
-SHARED_WORDS = 19
-"""First words of the state. The front end: next instruction, whether the trace ends with it, instructions taken in this
-cycle, whether it waits for answers, whether a part of an instruction was refused, when it goes on; the cycle in which it
-ran out of instructions, if RESUME; queue of the instruction and the one group that it is for, or -1.
+(PC, END, FINAL, TAKEN, WAITS, REFUSED, WAKE, NOW, RESUME, QUEUE_AT_FRONT, ONLY) = numbers(0, 11)
+(CYCLES, OUTSTANDING, FINISH, CHANGED, FULL, CHANNEL_GROUPS, PROGRESS) = numbers(11, 18)
+(LOG_CAPACITY, LOG_SIZE, LOG_COMMANDS) = numbers(18, 21)
+SHARED_WORDS = 21
+"""First words of the state. The front end: next instruction, how many there are, whether the trace ends with them,
+instructions taken in this cycle, whether it waits for answers, whether a part of an instruction was refused, when it goes
+on; the cycle in which it ran out of instructions, if RESUME; queue of the instruction and the one group that it is for, or -1.
 
 The run: cycles that it took, answers that the front end waits for and the cycle of the last one, whether a queue gave up
-a request, whether one overflowed, groups of channels, rows in the log and the commands that they stand for, and when a request was last
-done that is no refresh."""
+a request, whether one overflowed, groups of channels, and when a request was last done that is no refresh. The log: how many
+rows fit, how many there are and the commands that they stand for."""
 
 (CHANNEL_COUNT, REGISTER_MODE, WRITE_MODE, SERVED, WRITTEN, MARK_FROM, BEHIND, DUE, DROPPED, LAST) = numbers(0, 10)
-(JOINED, BLOCKED, RUN, PERIOD, RUN_START, REFILLS, SOON) = numbers(10, 17)
+(JOINED, BLOCKED, RUN, PERIOD, RUN_START, REFILLS, ISSUED, SOON) = numbers(10, 18)
 QUEUE = SOON + QUEUES
-(HEAD, RUNS, SIZE, QUEUE_FIELDS) = numbers(0, 4)
+(RUNS, SIZE, QUEUE_FIELDS) = numbers(0, 3)
 GROUP_WORDS = QUEUE + QUEUES * QUEUE_FIELDS
 """First words of a group of channels: how many; whether in register mode, whether draining writes; when the last answer is
 served and the last write done; from when a waiting mark may be served (-1: none) and how many answers wait behind it; next
 refresh; whether a fence was dropped; cycle of the last change; whether the instruction at the front has a run in the PIM
 queue; whether a choice passed over requests that were ready.
 
-Of a run that is one step: its commands, their distance, the first cycle, whether refused requests take the free places. For
-every queue the cycle before which none of its requests is ready; its first run, runs and requests."""
+Of a run that is one step: its commands, their distance, the first cycle, whether refused requests take the free places.
+Commands issued so far. For every queue the cycle before which none of its requests is ready; its runs and requests."""
 
 (COMMAND, TARGET, ROW, COLUMN, LINE, FLAGS, ARRIVAL, COUNT, COLUMN_STEP, LINE_STEP) = numbers(0, 10)
-(ROW_GROUP, ROW_SEEN, NEXT, NODE, READY, REQUEST_FIELDS) = numbers(10, 16)
-"""Fields of a run of COUNT requests, which differ only in column and line. What they need next stays known until the row
-of their ROW_GROUP is not ROW_SEEN any more: the command NEXT to the target NODE, not before READY."""
+(NEXT, NODE, REQUEST_FIELDS) = numbers(10, 13)
+"""Fields of a run of COUNT requests, which differ only in column and line; they need the command NEXT to the target NODE.
+
+The places of a queue, in the order of arrival, have their words in four regions of SPAN words from AT_ORDER on: where the
+request is; READY, before which what it needs is not legal (0: both unknown); its row group; the row that this had then.
+"""
+(READY, ROW_GROUP, ROW_SEEN, PLACE_REGIONS) = numbers(1, 5)
 
 IS_PIM, IS_READ, NOTIFIES, IS_MARK, IS_FENCE = (np.int64(1 << bit) for bit in range(5))
 """Flags of a request: not ordinary traffic; is answered; holds up the front end until answered; is consumed by the
@@ -155,20 +166,24 @@ def build_controller(machine: dict[str, Any]) -> ControllerTables:
     _groups(words, add, machine, tree)
     rings = build_entries(words, machine, tree)
     words[AT_PERIOD] = add(_periods(words, machine))
+    words[AT_SHARED] = add(-1 if controller["waits_for_all"] else path[_RANK] for path in tree.paths[: tree.banks])
 
-    slots = int(QUEUES) * capacity
-    requests = int(GROUP_WORDS) + slots  # behind the order
+    words[FIELDS] = int(I_CHANNELS) + mask_words
+    words[SPAN] = span = int(QUEUES) * capacity
+    requests = int(GROUP_WORDS) + int(PLACE_REGIONS) * span
+    order = [requests + slot * int(REQUEST_FIELDS) for slot in range(span)]
     places = {
-        AT_ORDER: [requests + slot * int(REQUEST_FIELDS) for slot in range(slots)],
-        AT_REQUEST: [0] * (slots * int(REQUEST_FIELDS)),
+        AT_ORDER: order + [0] * ((int(PLACE_REGIONS) - 1) * span),
+        AT_REQUEST: [0] * (span * int(REQUEST_FIELDS)),
         AT_BEHIND: [0] * BEHIND_ENTRIES,
         AT_BANK_ROW: [-1] * tree.banks,
         AT_ROW: [-1] * (words[GROUPS] + 1),  # the last one for commands that need no row
+        AT_MEMO: [0] * (2 * MEMO_LINES),
         AT_READY: [0] * (len(tree.paths) * len(names)),
         AT_RING: rings,
     }
     group = [0] * int(GROUP_WORDS)
-    group[MARK_FROM], group[DUE] = -1, interval if interval else int(FOREVER)
+    group[ISSUED], group[MARK_FROM], group[DUE] = 1, -1, interval if interval else int(FOREVER)
     for region, values in places.items():
         words[region] = len(group)
         group += values

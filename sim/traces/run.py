@@ -35,11 +35,12 @@ def run_parts(tables: c.ControllerTables, parts: Iterable[np.ndarray], sink: Sin
     words, state = tables.words, c.initial_state(tables)
     rows = LOG_ROWS + EVENT_ROWS * int(words[c.CHANNELS]) if sink else 0
     log = np.zeros((rows, c.RUN_CHANNELS + words[c.MASK_WORDS]), np.int64)
+    state[c.LOG_CAPACITY] = rows
     writer = _LogWriter(tables, sink)
     status = DONE
     for trace, state[c.FINAL] in _with_last(parts):
-        state[c.PC] = 0
-        while (status := simulate(words, trace, state, log)) == LOG_FULL:
+        state[c.PC], state[c.END] = 0, len(trace)
+        while (status := simulate(words, trace.reshape(-1), state, log.reshape(-1))) == LOG_FULL:
             writer.take(log, state, end=False)
     if status != DONE:
         raise SimulationError("the controller cannot finish the trace: its queues wait for each other")
