@@ -2,7 +2,7 @@
 
     python benchmarks/c_twin/compare.py
 
-Needs gcc. The twin reads the same tables and instructions; it has no log and knows in-order PIM and one command a cycle.
+Needs gcc. The twin reads the same tables and instructions; it has no log, and PIM requests go in order.
 """
 
 import shutil
@@ -26,7 +26,7 @@ FACTS = (
     *("COMMANDS", "TARGETS", "AT_ENTRY", "AT_READY", "AT_RING", "ENTRY_FIELDS"),
     *("GROUPS", "WORDS", "REFRESH_NODES", "REFRESH_INTERVAL", "REFRESH_TARGET", "REF", "WIDTH", "STRICT", "EXCLUSIVE"),
     *("FORWARD", "WRITE_HIGH", "WRITE_LOW", "MIXED_ROWS", "OVERTAKE", "MODE_COMMAND", "ENTRIES", "BANKS", "CHANNELS"),
-    *("MASK_WORDS", "MASK_BITS", "AT_COMMAND", "AT_GROUP_OF", "AT_GROUP", "AT_PERIOD", "AT_SHARED"),
+    *("SLOTS", "MASK_WORDS", "MASK_BITS", "AT_COMMAND", "AT_GROUP_OF", "AT_GROUP", "AT_PERIOD", "AT_SHARED"),
     *("AT_BANK_ROW", "AT_ROW", "MEMBERS", "CONTAINED", "OVERLAPPING", "GROUP_FIELDS"),
     *("IS_PIM", "IS_READ", "NOTIFIES", "IS_MARK", "LONGEST"),
     *("I_COMMAND", "I_TARGET", "I_ROW", "I_COUNT", "I_COLUMN", "I_FLAGS", "I_QUEUE", "I_COLUMN_STEP", "I_CHANNELS"),

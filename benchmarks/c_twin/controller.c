@@ -1,7 +1,6 @@
 /* The trace controller of sim/timing, written by hand in C: the same algorithm on the same tables, for comparison.
  *
- * Runs one trace for machines whose PIM requests go in order, or that have ordinary requests only, on one command a cycle;
- * no log. Usage: controller INPUT REPEATS. The input is written by compare.py: 64-bit words, which facts.h numbers.
+ * Runs one trace for machines whose PIM requests go in order, or that have ordinary requests only; no log. Usage: controller INPUT REPEATS. The input is written by compare.py: 64-bit words, which facts.h numbers.
  * Prints cycles, CPU seconds of the fastest repetition, and the count of every command.
  */
 #include <stdint.h>
@@ -280,16 +279,27 @@ static int turns(const Channel *ch) {
 
 static int is_listed(word q) { return q != PRIORITY && q != PIM; } /* served out of order */
 
-static int choose(Channel *ch, word now, word *q, word *position) {
+/* Whether a second command may go with the first one of a cycle: one on the row bus, one on the column bus. */
+static int fits(word first, word command) { return first >= 0 && command >= 0 && info(first)->bus * info(command)->bus == 2; }
+
+/* The request to serve and its next command, -1 for marks; whether it may go. */
+static int choose(Channel *ch, word now, int second, word first, word *q, word *position, word *command) {
+    *command = -1;
     for (word turn = 0; turn <= READS; turn++) {
         if (turn == READS && turns(ch)) ch->write_mode ^= 1;
         *q = turn == READS ? READS + ch->write_mode : turn;
         Queue *queue = &ch->queue[*q];
         if (queue->size == 0) continue;
         *position = is_listed(*q) ? first_ready(ch, *q, now) : 0;
-        if (queue->order[*position]->flags & IS_MARK) return 1;
-        int ready = look(ch, queue, *position, now) <= now;
-        if (ready || turn == READS || turn == PRIORITY) return ready;
+        Request *r = queue->order[*position];
+        if (!(r->flags & IS_MARK)) {
+            int ready = look(ch, queue, *position, now) <= now, goes = !second || fits(first, r->next);
+            *command = r->next;
+            if ((ready && goes) || turn == READS || (goes && turn == PRIORITY)) return ready && goes;
+        } else if (!second) {
+            return 1;
+        }
+        *command = -1;
         if (turn == PIM && T[EXCLUSIVE]) return 0;
     }
     return 0;
@@ -392,15 +402,15 @@ static word tick(Channel *ch, word now) {
             r->row = -1, r->flags = IS_PIM;
         }
     }
-    word q, position;
+    word q = 0, position = 0, first = -1, command;
     int busy = 0;
-    if (choose(ch, now, &q, &position)) {
+    for (int slot = 0; slot < T[SLOTS]; slot++, first = command) {
+        if (!choose(ch, now, slot > 0, first, &q, &position, &command)) continue;
         Request *r = ch->queue[q].order[position];
-        if (!closes_active(ch, r)) {
-            if (q == PIM && plan(ch, r, now)) return ch->run_start + (ch->run - 1) * ch->period;
-            perform(ch, q, position, now);
-            busy = 1;
-        }
+        if (closes_active(ch, r)) continue;
+        if (q == PIM && slot == 0 && plan(ch, r, now)) return ch->run_start + (ch->run - 1) * ch->period;
+        perform(ch, q, position, now);
+        busy = 1;
     }
     return next_event(ch, now, busy);
 }
