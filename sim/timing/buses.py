@@ -51,7 +51,7 @@ def column_cycle(tables, state, base, command, target, at, count, spacing):
         at += tables[TURNS] if pseudo_channel >= 0 else ONE
     last = at + (count - 1) * spacing
     state[base + COLUMNS_UNTIL] = max(state[base + COLUMNS_UNTIL], last)
-    if count == 1 or spacing == period:
+    if _even(tables, count, spacing):
         place = columns + 2 * (at % period)
         state[place], state[place + 1] = max(state[place], last), pseudo_channel
     else:
@@ -62,10 +62,16 @@ def column_cycle(tables, state, base, command, target, at, count, spacing):
 
 
 @bare
+def _even(tables, count, spacing):
+    """Whether a run takes only cycles with one remainder."""
+    return count == 1 or spacing == tables[COLUMN_PERIOD] or spacing % tables[COLUMN_PERIOD] == 0
+
+
+@bare
 def _taken(tables, state, base, pseudo_channel, at, count, spacing):
     if state[base + COLUMNS_UNTIL] >= at:
         period, columns = tables[COLUMN_PERIOD], base + tables[AT_COLUMN_BUS]
-        even = count == 1 or spacing == period
+        even = _even(tables, count, spacing)
         for remainder in range(period):
             if state[columns + 2 * remainder] >= at:
                 apart = abs(at % period - remainder)

@@ -5,7 +5,7 @@ import pytest
 
 from pimlir.sim.check.checker import check_log
 from pimlir.sim.command_log import BANK, COLUMN, COMMAND, CYCLE, ROW
-from pimlir.sim.timing.run_log import run_log
+from pimlir.sim.timing.program_log import ProgramLog
 
 PROGRAMS = """
 .program @gemv pim (n)
@@ -39,9 +39,15 @@ def timing(model):
     return build
 
 
+def written_out(timing):
+    log = ProgramLog(timing.machine)
+    log.add(timing.log(), timing.programs[0])
+    return log.finish()
+
+
 def legal(timing):
     """Whether the checker accepts all commands so far, of which there are as many as were counted."""
-    log = run_log(timing)
+    log = written_out(timing)
     check = check_log(log, timing.machine)
     counts = np.bincount(log.table[:, COMMAND], minlength=len(timing.commands))
     assert dict(zip(timing.commands, counts, strict=True)) == timing.statistics()["commands"]
@@ -75,7 +81,7 @@ def test_a_run_is_written_out_with_its_rows_and_columns(model):
     """
     timing = model("tiny", text, log=100)
     timing.launch(0, [], 0)
-    log = run_log(timing)
+    log = written_out(timing)
     rows = log.table[:, [CYCLE, COMMAND, BANK, ROW, COLUMN]].tolist()
     act, rd = timing.commands.index("act"), timing.commands.index("rd")
     assert rows == [[0, act, 0, 0, -1], *([10 + 2 * index, rd, 0, 0, 2 + index] for index in range(3))]
