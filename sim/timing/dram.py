@@ -5,12 +5,12 @@ step. `base` is where the words of a channel begin in `state`.
 """
 
 from ..functional.jit import bare, bare_entry
+from .buses import column_cycle, row_cycle
 from .engine import forbid, forbid_run, ready_at
 from .tables import (
     ACCESS_BYTES,
     ACT,
     AT_BANK,
-    AT_BUS,
     AT_COMMAND,
     AT_COUNTS,
     AT_DUE,
@@ -19,7 +19,6 @@ from .tables import (
     AT_REFRESH_NODE,
     AT_ROW,
     BANKS,
-    BUS_SLOTS,
     CHANNEL_WORDS,
     CHANNELS,
     COMMAND_FIELDS,
@@ -29,6 +28,7 @@ from .tables import (
     LOG_CAPACITY,
     LOG_FIELDS,
     MODE,
+    MODE_SINCE,
     NODES,
     NONE,
     ONE,
@@ -40,6 +40,7 @@ from .tables import (
     REGISTER_MODE,
     ROW_BYTES,
     SPACING,
+    STREAM,
     TARGET,
     ZERO,
 )
@@ -66,18 +67,22 @@ def row_slot(tables, base, side, bank):
 
 
 @bare
-def earliest(tables, state, base, command, target, at):
-    """First cycle from `at` in which `command` may go to a node."""
-    return max(at, ready_at(tables, state, base, command, target))
+def issue(tables, state, base, command, target, at, count, row, column, tag):
+    """Issue `count` equal commands from cycle `at` on, as close as they and the buses allow; returns the cycle of the first."""
+    spacing = command_field(tables, command, SPACING)
+    at = column_cycle(tables, state, base, command, target, at, count, spacing)
+    forbid_run(tables, state, base, command, target, at, count, spacing)
+    _record(tables, state, base, command, target, at, count, spacing, row, column, tag)
+    return at
 
 
 @bare
-def issue(tables, state, base, command, target, at, count, row, column, tag):
-    """Issue `count` equal commands from cycle `at` on, as close as they may be; returns the cycle of the last."""
-    spacing = command_field(tables, command, SPACING)
-    forbid_run(tables, state, base, command, target, at, count, spacing)
-    _record(tables, state, base, command, target, at, count, spacing, row, column, tag)
-    return at + (count - 1) * spacing
+def issue_row_command(tables, state, base, command, target, at, row, tag):
+    """Issue an activate, precharge or refresh; its cycle."""
+    at = row_cycle(tables, state, base, command, target, at)
+    forbid(tables, state, base, command, target, at)
+    _record(tables, state, base, command, target, at, ONE, ONE, row, NONE, tag)
+    return at
 
 
 @bare
@@ -95,26 +100,14 @@ def _record(tables, state, base, command, target, at, count, spacing, row, colum
 
 
 @bare
-def issue_row_command(tables, state, base, command, target, at, row, tag):
-    """Issue an activate, precharge or refresh, one in a cycle and channel in any order of simulation; its cycle."""
-    at = earliest(tables, state, base, command, target, at)
-    bus = base + tables[AT_BUS]
-    while state[bus + at % BUS_SLOTS] == at:
-        at += 1
-    state[bus + at % BUS_SLOTS] = at
-    return issue(tables, state, base, command, target, at, ONE, row, NONE, tag)
-
-
-@bare
 def set_mode(tables, state, base, command, at, tag):
     """Switch the channel between data and register mode if the command needs the other; when it may follow."""
     wanted, switch = command_field(tables, command, REGISTER_MODE), tables[MODE]
     if switch < 0 or state[base + IN_REGISTER_MODE] == wanted:
         return at
-    state[base + IN_REGISTER_MODE] = wanted
-    target = first_target(tables, switch)
-    at = earliest(tables, state, base, switch, target, at)
-    return issue(tables, state, base, switch, target, at, ONE, NONE, NONE, tag) + 1
+    at = issue(tables, state, base, switch, first_target(tables, switch), at, ONE, NONE, NONE, tag)
+    state[base + IN_REGISTER_MODE], state[base + MODE_SINCE] = wanted, at + 1
+    return at + 1
 
 
 @bare
@@ -124,19 +117,22 @@ def refresh(tables, state, base, node, now):
     PIM rows that have a buffer of their own are not closed: the refreshes wait until they are.
     """
     command, interval, place = tables[REF], tables[REFRESH_INTERVAL], base + tables[AT_DUE] + node
-    due = state[place]
     for bank in range(tables[BANKS]):
         pim_row = state[row_slot(tables, base, ONE, bank)]
         if tables[DUAL] and pim_row >= 0 and tables[tables[AT_REFRESH_NODE] + bank] == node:
             return
+    due = state[place]
+    begin = max(due, state[base + MODE_SINCE])
+    if state[base + IN_REGISTER_MODE]:
+        begin = set_mode(tables, state, base, command, max(begin, state[base + STREAM]), ZERO)
     for bank in range(tables[BANKS]):
         slot = row_slot(tables, base, ZERO, bank)
         if tables[tables[AT_REFRESH_NODE] + bank] == node and state[slot] >= 0:
-            issue_row_command(tables, state, base, tables[PRE], bank, due, NONE, ZERO)
+            issue_row_command(tables, state, base, tables[PRE], bank, begin, NONE, ZERO)
             state[slot] = -1
     target = tables[REFRESH_TARGET] + node
     while due <= now:
-        at = issue_row_command(tables, state, base, command, target, due, NONE, ZERO)
+        at = issue_row_command(tables, state, base, command, target, max(begin, due), NONE, ZERO)
         due += interval
         if at < due <= now and ready_at(tables, state, base, command, target) <= due:
             count = (now - due) // interval + 1  # nothing happened meanwhile: they are in time
@@ -160,7 +156,7 @@ def refresh_all(tables, state, now):
 def access(tables, state, base, bank, row, column, command, count, at, tag):
     """`count` ordinary reads or writes of one bank row from cycle `at` on, with what opens it; cycle of the last."""
     slot = row_slot(tables, base, ZERO, bank)
-    first = earliest(tables, state, base, command if state[slot] == row else tables[ACT], bank, at)
+    first = max(at, ready_at(tables, state, base, command if state[slot] == row else tables[ACT], bank))
     node = tables[tables[AT_REFRESH_NODE] + bank]
     if first >= state[base + tables[AT_DUE] + node]:
         refresh(tables, state, base, node, first)
@@ -171,8 +167,8 @@ def access(tables, state, base, bank, row, column, command, count, at, tag):
             issue_row_command(tables, state, base, tables[PRE], bank, at, NONE, tag)
         issue_row_command(tables, state, base, tables[ACT], bank, at, row, tag)
         state[slot] = row
-    first = earliest(tables, state, base, command, bank, at)
-    return issue(tables, state, base, command, bank, first, count, row, column, tag)
+    first = issue(tables, state, base, command, bank, at, count, row, column, tag)
+    return first + (count - 1) * command_field(tables, command, SPACING)
 
 
 @bare

@@ -7,7 +7,7 @@ from ...backends.isa.spec import HEADER
 from ..functional.dispatch import FAILED, FAULT_PC, LAST_CONTROL, MAX_INT, columns, control, fetch, within
 from ..functional.dispatch import FINISHED as HALTED
 from ..functional.jit import bare, bare_entry
-from .dram import access, command_field, earliest, first_target, issue, issue_row_command, refresh, row_slot, set_mode
+from .dram import access, command_field, first_target, issue, issue_row_command, refresh, row_slot, set_mode
 from .tables import (
     ACCESS_BYTES,
     AT_BANK,
@@ -269,12 +269,11 @@ def _commands(tables, state, base, instruction, row, column, columns_, tag):
             count *= -(-columns_ // tables[entry + COLUMNS_PER_COMMAND])
         target = first_target(tables, command)
         at = set_mode(tables, state, base, command, at, tag)
-        at = earliest(tables, state, base, command, target, at)
+        first = issue(tables, state, base, command, target, at, count, row, column, tag)
+        spacing = command_field(tables, command, SPACING)
         if begin < 0:
-            begin = at
-            busy = count * command_field(tables, command, SPACING)
-        last = issue(tables, state, base, command, target, at, count, row, column, tag)
-        at = _finish(tables, state, base, command, last)
+            begin, busy = first, count * spacing
+        at = _finish(tables, state, base, command, first + (count - 1) * spacing)
     state[base + STREAM] = max(at, begin + tables[entry + FILL_CYCLES])
     return busy
 

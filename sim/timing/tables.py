@@ -28,6 +28,7 @@ FINISHED, PAUSED, FAULTED = numbers(0, 3)
 """What walking a program returns; it pauses before an instruction that starts after the horizon."""
 
 BUS_SLOTS = 1024  # cycles around the present for which the row-command bus is remembered
+BUS_MASK = np.int64(BUS_SLOTS - 1)
 CACHE_LINE = 8  # words; the words of a channel are an odd number of lines, so that channels do not fall on each other
 
 LOG_FIELDS = ("cycle", "command", "channel", "target", "row", "column", "count", "spacing", "tag")
@@ -43,13 +44,18 @@ the instruction (Program.tags), 0 for refreshes."""
 (DUAL, LANES, SOFTMAX_ELEMENTS, SOFTMAX_LATENCY) = numbers(CORE_FACTS + 14, CORE_FACTS + 18)
 (AT_COMMAND, AT_BANK, AT_REFRESH_NODE, AT_INSTRUCTION) = numbers(CORE_FACTS + 18, CORE_FACTS + 22)  # in tables
 (AT_LOG_SIZE, AT_LOG, LOG_CAPACITY) = numbers(CORE_FACTS + 22, CORE_FACTS + 25)  # in state
-(CHANNEL_WORDS, AT_ROW, AT_DUE, AT_BUS, AT_COUNTS) = numbers(CORE_FACTS + 25, CORE_FACTS + 30)  # in a channel's words
-FACTS = CORE_FACTS + 30
+(CHANNEL_WORDS, AT_ROW, AT_DUE, AT_COUNTS) = numbers(CORE_FACTS + 25, CORE_FACTS + 29)  # in a channel's words
+(AT_ROW_BUS, AT_COLUMN_BUS) = numbers(CORE_FACTS + 29, CORE_FACTS + 31)  # in a channel's words
+(SLOTS, COLUMN_PERIOD, BURST, TURNS, AT_PSEUDO_CHANNEL) = numbers(CORE_FACTS + 31, CORE_FACTS + 36)
+FACTS = CORE_FACTS + 36
 """AT_BANK: [number of a bank] target. AT_REFRESH_NODE: [bank] index of its refresh node, counted from REFRESH_TARGET.
-AT_ROW: [side, bank] open row or -1. AT_DUE: [refresh node] next refresh. AT_COUNTS: [command] how often."""
+AT_ROW: [side, bank] open row or -1. AT_DUE: [refresh node] next refresh. AT_COUNTS: [command] how often.
+AT_ROW_BUS: [cycle modulo BUS_SLOTS] last such cycle that is taken. AT_COLUMN_BUS: [cycle modulo COLUMN_PERIOD] until when
+such cycles are taken, and by which pseudo-channel. AT_PSEUDO_CHANNEL: [target] its number, -1 above."""
 
-(IN_REGISTER_MODE, STREAM, DONE, CHANNEL_FACTS) = numbers(0, 4)
-"""First words of a channel: its mode, the next place in its PIM stream, when what it issued there is done."""
+(IN_REGISTER_MODE, MODE_SINCE, STREAM, DONE, ROWS_UNTIL, COLUMNS_UNTIL, CHANNEL_FACTS) = numbers(0, 7)
+"""First words of a channel: its mode and since when, the next place in its PIM stream, when what it issued there is done,
+the last cycles that are taken on its two command buses."""
 
 (LATENCY, REGISTER_MODE, SPACING, NODES, NODE_COUNT, COMMAND_FIELDS) = numbers(0, 6)
 """Fields of a command. SPACING: distance of equal commands in one node. NODES: where the nodes begin to which it goes if
@@ -96,7 +102,12 @@ def build_dram(machine: dict[str, Any], log_capacity: int = 0) -> Dram:
         max(1, pim["softmax_elements_per_cycle"]),
         pim["softmax_latency_cycles"],
     ]
+    words[SLOTS], words[COLUMN_PERIOD] = machine["controller"]["slots"], spacing(machine, "rd")
+    turns = memory["pseudo_channels"]
+    words[BURST] = memory["burst_cycles"]
+    words[TURNS] = 1 if words[BURST] % turns or words[COLUMN_PERIOD] % turns else turns
     rings = build_entries(words, machine, tree)
+    words[AT_PSEUDO_CHANNEL] = _add(words, (index[1] if len(index) > 1 else -1 for index in tree.indices))
     words[AT_COMMAND] = _add(words, _commands(words, machine, tree))
     words[AT_BANK] = _add(words, _bank_targets(memory, tree))
     words[AT_REFRESH_NODE] = _add(
@@ -112,7 +123,8 @@ def build_dram(machine: dict[str, Any], log_capacity: int = 0) -> Dram:
         AT_COUNTS: [0] * len(number),
         AT_READY: [0] * (len(tree.paths) * len(number)),
         AT_RING: rings,
-        AT_BUS: [-1] * BUS_SLOTS,
+        AT_COLUMN_BUS: [-1] * (2 * words[COLUMN_PERIOD]),
+        AT_ROW_BUS: [-1] * BUS_SLOTS,
     }.items():
         words[region] = _add(channel, values)
     lines = -(-len(channel) // CACHE_LINE)

@@ -41,7 +41,7 @@ A, B, C, OTHER_RANK = (0, 0, 0, 0), (0, 0, 0, 1), (0, 0, 1, 0), (0, 1, 0, 0)
         ("neupims", [(0, "act", A, -1)], "banks: activates name a row"),
         ("neupims", [(0, "act", A, 5), (50, "ref", (0, 0), -1)], "banks: refresh closed banks only"),
         ("neupims", [(0, "act_pim", (0, 0, 0), 5), (90, "ref", (0, 0), -1)], "banks: refresh closed banks only"),
-        ("neupims", [(0, "act", A, 5), (0, "act", OTHER_RANK, 5)], "command bus: 1 command a cycle"),
+        ("neupims-dual", [(0, "act", A, 5), (0, "act", OTHER_RANK, 5)], "command bus: 1 command a cycle"),
         ("attacc-bank", [(0, "pre", A, -1), (0, "pre", B, -1)], "command bus: one row and one column command a cycle"),
         ("aim", [(0, "write_gb", (), -1)], "mode: mode switches between data (0) and register mode (1)"),
         ("aim", [(0, "mode", (), -1), (40, "act", A, 5)], "mode: mode switches between data (0) and register mode (1)"),

@@ -9,18 +9,20 @@ from pimlir.machines import load_machine
 from pimlir.sim.functional.jit import bare_entry
 from pimlir.sim.timing import dram
 from pimlir.sim.timing.constraints import LEVELS
+from pimlir.sim.timing.engine import ready_at
 from pimlir.sim.timing.model import TimingModel
-from pimlir.sim.timing.tables import AT_BANK, AT_LOG_SIZE, CHANNEL_WORDS, LOG_FIELDS, build_dram, command_names
+from pimlir.sim.timing.tables import AT_BANK, AT_LOG_SIZE, CHANNEL_WORDS, LOG_FIELDS, SPACING, build_dram, command_names
 
 
 @bare_entry
 def _earliest(tables, state, base, command, target, at):
-    return dram.earliest(tables, state, base, command, target, at)
+    return max(at, ready_at(tables, state, base, command, target))
 
 
 @bare_entry
 def _issue(tables, state, base, command, target, at, count):
-    return dram.issue(tables, state, base, command, target, at, count, at, at, at)
+    first = dram.issue(tables, state, base, command, target, at, count, at, at, at)
+    return first + (count - 1) * dram.command_field(tables, command, SPACING)
 
 
 @bare_entry
