@@ -76,7 +76,8 @@ class Memory(Section):
     A channel has pseudo_channels x ranks x bank_groups x banks_per_group banks; `bank_order` says which of the four
     indices runs fastest when banks are numbered 0.. `access_bytes` is what one `rd` or `wr` moves, over
     `burst_cycles` of the data bus. Refresh happens every `refresh_interval_cycles` (0: never) for each
-    `refresh_scope`; at most `refresh_postponed_max` of them may be owed (8: JESD79-4, section 4.26).
+    `refresh_scope`; at most `refresh_postponed_max` of them may be owed (8, so 9 intervals apart: data
+    sheet of a DDR3L, Winbond W632GU6NB, 8.15; assumed for all others).
     """
 
     standard: str

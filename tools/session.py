@@ -52,6 +52,8 @@ class _Session:
         self.log: ProgramLog | None = None
 
     def run(self) -> Report:
+        if self.options.log is not None and not Path(self.options.log).parent.is_dir():
+            raise CommandError(f"{self.options.log}: its folder does not exist")
         report = self.execute()
         if self.log is not None and self.options.log is not None:
             self.listener.stage("writing the command log")

@@ -128,7 +128,7 @@ def read_commands(log: CommandLog, machine: dict[str, Any], source: str) -> Comm
     )
     for level, extent in enumerate(extents):
         refuse(
-            (address[:, level] >= extent) | ((address[:, level] < 0) & (level == 0)),
+            np.asarray((address[:, level] >= extent) | (address[:, level] < (0 if level == 0 else -1))),
             lambda row, level=level, extent=extent: (
                 f"{COLUMNS[CHANNEL + level]}: found {address[row, level]}, expected 0 to {extent - 1}: "
                 f"machine {machine['name']}"
@@ -136,7 +136,7 @@ def read_commands(log: CommandLog, machine: dict[str, Any], source: str) -> Comm
         )
     named = address >= 0
     refuse(
-        (named[:, 1:] & ~named[:, :-1]).any(axis=1),
+        np.asarray((named[:, 1:] & ~named[:, :-1]).any(axis=1)),
         lambda row: f"found the address {address[row].tolist()}, expected no index below one that is missing",
     )
     refuse(

@@ -60,7 +60,7 @@ def run(machines, tmp_path):
 @pytest.mark.parametrize("mode", MACHINES)
 def test_cycles_are_those_of_the_simulator(oracle, run, mode):
     for case in (case for case in oracle.rows("neupims/cycles.csv") if case["mode"] == mode):
-        _, done, _ = run(case)
+        _, done, _ = run(case, log=True)
         start = int(case["start_clk"])
         assert done["pim_done"] - start == int(case["gemv_cycles"]), case
         if case["bg_reqs"] != "0":

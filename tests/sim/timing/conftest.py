@@ -6,11 +6,13 @@ import pytest
 from pimlir.backends.isa.assembly import assemble
 from pimlir.backends.isa.image import Image
 from pimlir.machines import load_machine
+from pimlir.sim.check import check_log
 from pimlir.sim.functional.jit import bare_entry
 from pimlir.sim.timing import dram
 from pimlir.sim.timing.constraints import LEVELS
 from pimlir.sim.timing.engine import ready_at
 from pimlir.sim.timing.model import TimingModel
+from pimlir.sim.timing.program_log import ProgramLog
 from pimlir.sim.timing.tables import AT_BANK, AT_LOG_SIZE, CHANNEL_WORDS, LOG_FIELDS, SPACING, build_dram, command_names
 
 
@@ -73,9 +75,13 @@ def engine():
     return Engine
 
 
+APPROXIMATE = ("command bus", "data bus")  # docs/explanation/timing.md
+
+
 @pytest.fixture
 def model():
-    """A timing model for the programs of an assembly text."""
+    """A timing model for the programs of an assembly text; what it logs is checked when the test is over."""
+    logged: list[TimingModel] = []
 
     def build(machine: str, text: str, log: int = 0, **sections) -> TimingModel:
         description = load_machine(machine).to_dict()
@@ -95,9 +101,16 @@ def model():
             first_pim_row=0,
             rows_used=0,
         )
-        return TimingModel(image, log)
+        timing = TimingModel(image, log)
+        logged.extend([timing] if log else [])
+        return timing
 
-    return build
+    yield build
+    for timing in logged:
+        log = ProgramLog(timing.machine)
+        log.add(timing.log(), timing.programs[0])
+        counts = check_log(log.finish(), timing.machine).counts
+        assert [rule for rule in counts if not rule.startswith(APPROXIMATE)] == []
 
 
 @pytest.fixture
