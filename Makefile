@@ -41,7 +41,7 @@ lint: dev ## ruff: mistakes and format
 types: dev ## pyright
 	$(BIN)/pyright
 
-docs: setup ## make docs/reference from the definitions
+docs: setup ## make docs/reference from the definitions, docs/explanation/validation.md from docs/results
 	$(BIN)/python -m pimlir.tools.docs
 
 docs-check: setup ## fail if docs/reference is not current

@@ -95,7 +95,7 @@ def _check(item: Mapping[str, Any]) -> Check:
         percent, of = item["within_percent"], item["of"]
         around = item[of]
         band = (around * (1 - percent / 100), around * (1 + percent / 100))
-        text = f"{percent:g} % of {of}"
+        text = f"±{percent:g} % of {'paper' if of == 'published' else of}"
     return Check(
         item["figure"],
         item["key"],

@@ -16,14 +16,14 @@ HEADS = 188
 
 def _placement_points(quick: bool, seed: int) -> list[Point]:
     lengths = (2048,) if quick else (512, 1024, 2048, 4096)
-    cost = {"bank": 1.5e-6, "bg": 8e-7, "buffer": 2.6e-6}
+    cost = {"bank": 3e-7, "bg": 8e-7, "buffer": 2.6e-6}
     stacks = [
         Point(
             f"{placement}, {length} tokens",
             bandwidth,
             {"placement": placement, "heads": HEADS, "length": length},
             cost[placement] * HEADS * length,
-            {"study": "one stack", "placement": placement},
+            {"result": "simulated", "study": "one stack", "placement": placement},
         )
         for placement in PLACEMENTS
         for length in lengths
@@ -238,7 +238,7 @@ def _limit_points(quick: bool, seed: int) -> list[Point]:
                 "tokens": MEAN_TOKENS,
                 "most": largest[role],
             },
-            0.2,
+            0.1,
             {"system": role},
         )
         for role, system in systems.items()

@@ -72,7 +72,7 @@ def reproduce(
     waiting = list(unfinished(every, store).values())
     _announce(waiting, len({store.key(point) for point in every}), jobs)
     if not can_plot():
-        print("pimlir: matplotlib is not installed: CSV only (pip install 'pimlir[reproduce]')", file=sys.stderr)
+        print("pimlir: matplotlib is not installed: no PNG (pip install 'pimlir[reproduce]')", file=sys.stderr)
     with Count(len(waiting), "points") as count:
         outcome = run_points(every, store, jobs, lambda _: count.advance())
     made = []
@@ -110,7 +110,7 @@ START_SECONDS = 3.0
 def _announce(waiting: Sequence[Point], total: int, jobs: int) -> None:
     """Say on stderr how long it will take, before anything runs."""
     done = f", {total - len(waiting)} of them finished before" if len(waiting) < total else ""
-    text = f"{total} points{done}; expected run time {_time(waiting, jobs)} with {jobs} processes"
+    text = f"{total} points{done}; expected run time {_time(waiting, jobs)} with {jobs} process{'es' * (jobs > 1)}"
     print(f"pimlir: {text}", file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Write the reference pages, or with `--check` say which are not current.
+"""Write the reference pages and the page of deviations, or with `--check` say which are not current.
 
 python -m pimlir.tools.docs [--check] [--folder docs/reference]
 """
@@ -9,10 +9,11 @@ from pathlib import Path
 
 from pimlir.universe import UNIVERSE
 
-from . import dialects, isa, machines, passes
+from . import dialects, isa, machines, passes, validation
 from .text import text_of
 
 NOTE = "<!-- Made by `make docs` from the definitions: change those. -->\n\n"
+RESULTS_NOTE = "<!-- Made by `make docs` from docs/results and reproductions/published: change those. -->\n\n"
 
 
 def pages() -> dict[str, str]:
@@ -37,18 +38,27 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, name the pages that are not current")
     parser.add_argument("--folder", type=Path, default=Path("docs/reference"))
     options = parser.parse_args(arguments)
-    made = pages()
-    changed = stale(options.folder, made)
+    current = _bring_up_to_date(options.folder, pages(), options.check)
+    results = options.folder.parent / "results"
+    if results.is_dir():
+        made = {"validation.md": RESULTS_NOTE + validation.page(results).rstrip() + "\n"}
+        current &= _bring_up_to_date(options.folder.parent / "explanation", made, options.check)
+    return 1 if options.check and not current else 0
+
+
+def _bring_up_to_date(folder: Path, made: dict[str, str], check: bool) -> bool:
+    """Write the pages that are not current, or name them; whether there were none."""
+    changed = stale(folder, made)
     for name in changed:
-        path = options.folder / name
-        if options.check:
+        path = folder / name
+        if check:
             print(f"{path} is not current: run `make docs`", file=sys.stderr)
         elif name in made:
-            options.folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             path.write_text(made[name])
         else:
             path.unlink()
-    return 1 if options.check and changed else 0
+    return not changed
 
 
 if __name__ == "__main__":
