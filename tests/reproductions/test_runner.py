@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import signal
 
 import pytest
 
@@ -83,6 +84,15 @@ def test_finished_points_do_not_run_again(toys, store, tmp_path):
     assert log.read_text() == "0\n1\n2\n"
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises, also where the tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_keeps_what_is_finished(toys, store, doubles):
     points = [*doubles, Point("interrupts", toys.interrupting, {"value": 1}, 0.0)]
     with pytest.raises(KeyboardInterrupt):

@@ -22,7 +22,9 @@ def load_store(random_, machine, channels):
     banks = memory["pseudo_channels"] * memory["ranks"] * memory["bank_groups"] * memory["banks_per_group"]
     limit = memory["channels"] * banks * memory["rows"] * memory["row_bytes"]
     for _ in range(150):
-        base = random_.choice((random_.randrange(1 << 12) * 1024, random_.randrange(256), random_.randrange(limit))) * size
+        base = (
+            random_.choice((random_.randrange(1 << 12) * 1024, random_.randrange(256), random_.randrange(limit))) * size
+        )
         for column in range(random_.choice((1, 1, 4, 16))):
             yield f"{random_.choice(('LD', 'ST'))} {(base + column * size) % limit}"
 
