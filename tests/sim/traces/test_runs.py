@@ -97,7 +97,8 @@ def test_channels_beyond_a_word_are_as_the_others(controller):
 
 def test_all_channels_of_many_words_refresh(controller):
     machine = controller("attacc", "loadstore", 130, refresh="on")
-    result = machine.run(machine.parse("".join(f"LD {row * 1024 * 64:#x}\n" for row in range(300))))
+    rows = 130 * 1024 * 64  # of one bank
+    result = machine.run(machine.parse("".join(f"LD {row * rows:#x}\n" for row in range(100))))
     refreshed = result.log[result.log[:, 1] == machine.tables.commands.index("ref")]
     assert set(refreshed[:, 2].tolist()) == set(range(130))
 
