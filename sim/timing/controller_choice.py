@@ -40,16 +40,6 @@ def passes(tables, state, base, queue, position, request, fenced, now):
 
 
 @bare
-def _earliest(tables, state, base, queue):
-    """A cycle before which no request of a queue is ready."""
-    first = place_at(tables, base, queue, ZERO) + c.READY * tables[c.SPAN]
-    soon = c.FOREVER
-    for place in range(first, first + runs_of(state, base, queue)):
-        soon = min(soon, state[place])
-    return soon
-
-
-@bare
 def first_ready(tables, state, base, queue, now):
     """The oldest request whose next command is legal, else the oldest; behind a fence only row commands are. Position.
 
@@ -57,33 +47,27 @@ def first_ready(tables, state, base, queue, now):
     """
     if state[base + c.SOON + queue] > now:
         return ZERO
-    first, best, arrival, soon = (
-        place_at(tables, base, queue, ZERO),
-        NONE,
-        c.FOREVER,
-        _earliest(tables, state, base, queue),
-    )
-    if soon <= now:
-        soon, fenced = c.FOREVER, ZERO
-        for position in range(runs_of(state, base, queue)):
-            ready = state[first + position + c.READY * tables[c.SPAN]]
+    first, ready_words = place_at(tables, base, queue, ZERO), c.READY * tables[c.SPAN]
+    best, arrival, soon, fenced = NONE, c.FOREVER, c.FOREVER, ZERO
+    for position in range(runs_of(state, base, queue)):
+        ready = state[first + position + ready_words]
+        if ready <= now:
+            request = base + state[first + position]
+            if state[request + c.FLAGS] & _MARKS:
+                if position == 0:
+                    return ZERO
+                fenced = ONE
+                continue
+            ready = look(tables, state, base, first + position, now)
             if ready <= now:
-                request = base + state[first + position]
-                if state[request + c.FLAGS] & _MARKS:
-                    if position == 0:
-                        return ZERO
-                    fenced = ONE
-                    continue
-                ready = look(tables, state, base, first + position, now)
-                if ready <= now:
-                    if not passes(tables, state, base, queue, position, request, fenced, now):
-                        state[base + c.BLOCKED] = 1
-                    elif queue != c.ACTIVE:
-                        return position
-                    elif state[request + c.ARRIVAL] < arrival:
-                        best, arrival = position, state[request + c.ARRIVAL]
-                    continue
-            soon = min(soon, ready)
+                if not passes(tables, state, base, queue, position, request, fenced, now):
+                    state[base + c.BLOCKED] = 1
+                elif queue != c.ACTIVE:
+                    return position
+                elif state[request + c.ARRIVAL] < arrival:
+                    best, arrival = position, state[request + c.ARRIVAL]
+                continue
+        soon = min(soon, ready)
     if best < 0:
         state[base + c.SOON + queue] = soon
     return max(best, ZERO)
@@ -143,24 +127,21 @@ def _soonest(tables, state, base, queue, now, busy):
     """The next cycle in which a request of a queue becomes ready; the very next one if, after a command, one already is."""
     if state[base + c.SOON + queue] > now:
         return state[base + c.SOON + queue]
-    soon = _earliest(tables, state, base, queue)
-    if soon <= now:
-        first, soon, waiting = place_at(tables, base, queue, ZERO), c.FOREVER, ZERO
-        for place in range(first, first + runs_of(state, base, queue)):
-            ready = state[place + c.READY * tables[c.SPAN]]
+    first, ready_words, soon, waiting = place_at(tables, base, queue, ZERO), c.READY * tables[c.SPAN], c.FOREVER, ZERO
+    for place in range(first, first + runs_of(state, base, queue)):
+        ready = state[place + ready_words]
+        if ready <= now:
+            if state[base + state[place] + c.FLAGS] & _MARKS:
+                continue
+            ready = look(tables, state, base, place, now)
             if ready <= now:
-                if state[base + state[place] + c.FLAGS] & _MARKS:
-                    continue
-                ready = look(tables, state, base, place, now)
-                if ready <= now:
-                    if busy:
-                        return now + 1
-                    waiting = ONE
-                    continue
-            soon = min(soon, ready)
-        if waiting:
-            return soon
-    state[base + c.SOON + queue] = soon
+                if busy:
+                    return now + 1
+                waiting = ONE
+                continue
+        soon = min(soon, ready)
+    if not waiting:
+        state[base + c.SOON + queue] = soon
     return soon
 
 
