@@ -193,7 +193,7 @@ def simulate(tables, trace, state, log):
 
     The end is the answer to the last instruction if that is a mark, otherwise when all queues are empty.
     """
-    return _simulate(words_of(tables), words_of(trace), words_of(state), words_of(log))
+    return _simulate(words_of(tables), words_of(trace), words_of(state), words_of(log))  # pyright: ignore[reportCallIssue]
 
 
 @bare

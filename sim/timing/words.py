@@ -12,13 +12,13 @@ if config.BOUNDSCHECK or config.DISABLE_JIT:  # pyright: ignore[reportAttributeA
     from ..functional.jit import bare
 
     @bare
-    def words_of(array: np.ndarray) -> np.ndarray:
+    def words_of(array: np.ndarray) -> np.ndarray:  # pyright: ignore[reportRedeclaration]
         """The array itself."""
         return array
 
 else:
 
-    @intrinsic
+    @intrinsic  # a kernel calls it without the typing context
     def words_of(typing_context, array):
         """The address of the first word of a contiguous int64 array."""
 

@@ -1,7 +1,7 @@
 """Instruction traces of the AiM simulator: `AiM OPCODE operands`, `W MEM channel bank row`, `R MEM ...`, `W CFR id value`."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,8 +18,8 @@ TABLE_ROW = 1 << 29  # activation tables lie in rows of their own, one for each 
 class _Opcode(NamedTuple):
     operands: tuple[str, ...]
     command: str  # DRAM command of each request
-    queue: int = c.PIM
-    flags: int = c.IS_PIM
+    queue: Any = c.PIM
+    flags: Any = c.IS_PIM  # a typed constant of the kernel
 
 
 _ANSWERED = c.IS_PIM | c.IS_READ | c.NOTIFIES
