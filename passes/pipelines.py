@@ -19,7 +19,7 @@ class PipelineOptions:
     """What the passes need to know. `machine` is the name of a machine or the path of a machine file.
 
     `mac_operands` is that of the machine unless given. `attention` is the layout of caches on the PIM, a head or a token at a
-    time. Targets for other simulators set both.
+    time. Targets for other simulators set both. The model is cut for `tensor_parallel` x `pipeline_stages` devices.
     """
 
     machine: str
@@ -35,6 +35,8 @@ class PipelineOptions:
     cache_slots: int = 0
     mac_operands: str | None = None
     attention: str = "tokens"
+    tensor_parallel: int = 1
+    pipeline_stages: int = 1
 
 
 def pipeline(stage: str, options: PipelineOptions) -> str:
@@ -53,9 +55,11 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
     layouts = " ".join(f"{name}={value}" for name, value in chosen.items() if value)
     assign_layouts = f"assign-layouts{{{layouts}}}" if layouts else "assign-layouts"
     operands = f" mac-operands={options.mac_operands}" if options.mac_operands is not None else ""
+    shard = f"llm-shard{{tensor-parallel={options.tensor_parallel} pipeline-stages={options.pipeline_stages}}}"
     passes = {
         "model": ("verify-model",),
         "llm": (
+            *((shard,) if options.tensor_parallel > 1 or options.pipeline_stages > 1 else ()),
             "canonicalize",
             "llm-decompose-attention",
             f"llm-specialize{{{specialise}}}",
