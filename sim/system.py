@@ -10,8 +10,8 @@ from ..backends.isa.check import ProgramError, check_program
 from ..backends.isa.image import Image
 from .functional.errors import SimulationError
 from .memory import BankMemory, rope_table
-from .plan import Plan, PlannedLaunch, SequenceRow
-from .schedule import Launch, Timing, schedule
+from .plan import Plan, PlannedExchange, PlannedLaunch, SequenceRow
+from .schedule import LINK, Launch, Timing, schedule
 
 __all__ = ["LaunchRecord", "SimulationError", "StepResult", "System", "Timing", "WeightStore"]
 
@@ -28,7 +28,9 @@ class WeightStore(Protocol):
 
 
 class LaunchRecord(NamedTuple):
-    """One launch: program index, start and finish in ps, counter of the outermost plan loop around it (-1: none)."""
+    """One launch: program index (-1: an exchange with other devices), start and finish in ps, counter of the outermost
+    plan loop around it (-1: none).
+    """
 
     kernel: int
     start_ps: int
@@ -144,7 +146,13 @@ class System:
             device = self.image.programs[planned.kernel].device
             launches.append(Launch(planned.kernel, planned.arguments, after, device, planned.queue, planned.layer))
 
-        self._plan.run(arguments, sequences, launch)
+        def exchange(planned: PlannedExchange) -> None:
+            after = tuple(last_of[event] for event in planned.after if event in last_of)
+            if planned.event >= 0:
+                last_of[planned.event] = len(launches)
+            launches.append(Launch(-1, [], after, LINK, planned.queue, planned.layer, planned.exchange))
+
+        self._plan.run(arguments, sequences, launch, exchange)
         return launches
 
     def _output(self, name: str, sequences: int) -> np.ndarray | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
-
 from xdsl.dialects.builtin import IndexType, IntegerAttr, i64
 from xdsl.ir import SSAValue
 from xdsl.irdl import (
@@ -31,8 +29,6 @@ LINK = "link"
 class CollectiveOp(IRDLOperation):
     """Starts when the given events are complete and its launch queue has finished what came before, as a launch does."""
 
-    KIND: ClassVar[str]
-
     buffer = operand_def(BufferType)
     rows = operand_def(IndexType)
     after = var_operand_def(EventType())
@@ -50,6 +46,11 @@ class CollectiveOp(IRDLOperation):
             result_types=[EventType()],
             properties={"devices": IntegerAttr(devices, i64)},
         )
+
+    @property
+    def kind(self) -> str:
+        """The name without that of the dialect."""
+        return self.name.removeprefix("host.")
 
     @property
     def buffer_type(self) -> BufferType:
@@ -80,7 +81,6 @@ class AllReduceOp(CollectiveOp):
     """
 
     name = "host.all_reduce"
-    KIND = "all_reduce"
 
 
 @irdl_op_definition
@@ -96,7 +96,6 @@ class ReceiveOp(CollectiveOp):
     """
 
     name = "host.receive"
-    KIND = "receive"
 
 
 @irdl_op_definition
@@ -110,7 +109,6 @@ class SendOp(CollectiveOp):
     """
 
     name = "host.send"
-    KIND = "send"
 
 
 @irdl_op_definition
@@ -127,7 +125,6 @@ class AllArgmaxOp(CollectiveOp):
     """
 
     name = "host.all_argmax"
-    KIND = "all_argmax"
 
     logits = operand_def(BufferType)
     vocabulary = prop_def(base(IntegerAttr))
@@ -141,7 +138,7 @@ class AllArgmaxOp(CollectiveOp):
     ):
         IRDLOperation.__init__(
             self,
-            operands=[ids, rows, after, logits],
+            operands=[logits, ids, rows, after],  # fields of the base class come last
             result_types=[EventType()],
             properties={"devices": IntegerAttr(devices, i64), "vocabulary": IntegerAttr(vocabulary, i64)},
         )
