@@ -117,7 +117,7 @@ def prepare(options: CompileOptions, from_ir: bool = False, target: Target | Non
     from ...backends.exports.step import StepTarget
     from ...frontends.model import load_model
     from ...machines.loader import load_machine
-    from ..build import Build, model_meta, parse_overrides
+    from ..build import Build, attention_of, model_meta, parse_overrides
 
     start, to = options.start, options.to
     if to != IMAGE and STAGES.index(to) < STAGES.index(start):
@@ -148,10 +148,10 @@ def prepare(options: CompileOptions, from_ir: bool = False, target: Target | Non
         context=options.context,
         new_tokens=options.new_tokens,
         ignore_capacity=options.ignore_capacity,
+        attention="tokens" if to in ("model", "llm") else attention_of(machine),
     )
     if isinstance(target, StepTarget):
-        by_heads = "mac_tree" in load_machine(machine).pim.commands
-        attention = target.attention if by_heads else pipeline_options.attention
+        attention = target.attention if pipeline_options.attention == "heads" else "tokens"
         pipeline_options = replace(pipeline_options, mac_operands=target.mac_operands, attention=attention)
     build = Build(module, pipeline_options, start, overrides, meta)
     return build
