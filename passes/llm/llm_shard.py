@@ -229,9 +229,7 @@ class _TensorCut:
             for get in cut_reads:
                 shape = list(_shape(get.result.type))
                 shape[dimension] = size
-                own = llm.GetWeightOp(
-                    weight.sym_name.data, TensorType(_element(get.result.type), shape), get.layer
-                )
+                own = llm.GetWeightOp(weight.sym_name.data, TensorType(_element(get.result.type), shape), get.layer)
                 own.result.name_hint = get.result.name_hint
                 keep_provenance(get, own)
                 Rewriter.insert_op(own, InsertPoint.before(get))

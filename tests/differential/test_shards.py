@@ -32,7 +32,8 @@ def cut(config: ModelConfig, stage: str, **options) -> tuple[Compilation, list]:
     """The module of a stage for each device of a mesh, and the stores of the devices."""
     small = random_model(config)
     compilation = Compilation(
-        small.build_module(), PipelineOptions(**{"machine": "tiny", "batch": 3, "new_tokens": 8, "context": 64, **options})
+        small.build_module(),
+        PipelineOptions(**{"machine": "tiny", "batch": 3, "new_tokens": 8, "context": 64, **options}),
     )
     return compilation, shard_stores(compilation.to(stage), small.store)
 
@@ -86,7 +87,9 @@ def test_the_devices_together_compute_what_one_does(config, mesh):
 
 
 @pytest.mark.parametrize("sub_batches", [False, True])
-@pytest.mark.parametrize(("machine", "policy"), [("tiny", "npu-only"), ("tiny-dual", "attention-on-pim"), ("aim", "all-on-pim")])
+@pytest.mark.parametrize(
+    ("machine", "policy"), [("tiny", "npu-only"), ("tiny-dual", "attention-on-pim"), ("aim", "all-on-pim")]
+)
 def test_every_stage_and_the_image_compute_the_same(machine, policy, sub_batches):
     options = {"machine": machine, "policy": policy, "tensor_parallel": 3, "sub_batches": sub_batches}
     compilation, stores = cut(GROUPED, "llm", **options)
