@@ -19,7 +19,8 @@ class PipelineOptions:
     """What the passes need to know. `machine` is the name of a machine or the path of a machine file.
 
     `mac_operands` is that of the machine unless given. `attention` is the layout of caches on the PIM, a head or a token at a
-    time. Targets for other simulators set both.
+    time. Targets for other simulators set both. `drop_cache_appends` leaves out writes to the caches: for timing only.
+    `serial_kernels` makes an op that needs another one's result a kernel of its own.
     """
 
     machine: str
@@ -35,6 +36,8 @@ class PipelineOptions:
     cache_slots: int = 0
     mac_operands: str | None = None
     attention: str = "tokens"
+    drop_cache_appends: bool = False
+    serial_kernels: bool = False
 
 
 def pipeline(stage: str, options: PipelineOptions) -> str:
@@ -65,7 +68,8 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
         "placed": (
             f'attach-machine{{{key}="{options.machine}"{operands}}}',
             f"llm-place{{policy={options.policy}}}",
-            "llm-outline-kernels",
+            "llm-outline-kernels{serial=true}" if options.serial_kernels else "llm-outline-kernels",
+            *(("drop-cache-appends",) if options.drop_cache_appends else ()),
             *(("interleave-sub-batches",) if options.sub_batches else ()),
             "verify-placed",
         ),
