@@ -51,8 +51,8 @@ class Deviation:
         return "ok" if low <= self.value <= high else "outside"
 
     def percent(self, reference: float | None) -> float | None:
-        """How far off a reference the value is."""
-        return None if reference is None or self.value is None else 100 * (self.value / reference - 1)
+        """How far off a reference the value is; None also for a reference of 0."""
+        return None if not reference or self.value is None else 100 * (self.value / reference - 1)
 
 
 @dataclass(frozen=True)

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from .device import DeviceKind
 
-NPU_ONLY = DeviceKind("neupims", "npu-only", "round-robin")
-NAIVE = DeviceKind("neupims-single", assignment="round-robin")
-NEUPIMS = DeviceKind("neupims", sub_batches=True)
+_SIMULATOR = "neupims-mac-charged"
 
-AS_PUBLISHED = {
-    "npu-only": DeviceKind("neupims-mac-charged", "npu-only", "round-robin", as_simulated=True),
-    "npu-pim": DeviceKind("neupims-mac-charged", assignment="round-robin", as_simulated=True),
-    "neupims": DeviceKind("neupims-mac-charged", sub_batches=True, as_simulated=True),
+KINDS = {
+    "npu-only": DeviceKind("neupims", "npu-only", "round-robin"),
+    "npu-pim": DeviceKind("neupims", assignment="round-robin"),
+    "neupims": DeviceKind("neupims", sub_batches=True),
+    "neupims, no sub-batches": DeviceKind("neupims"),
+    "neupims, round robin, no sub-batches": DeviceKind("neupims", assignment="round-robin"),
+    "npu-only, as published": DeviceKind(_SIMULATOR, "npu-only", "round-robin", as_simulated=True),
+    "npu-pim, as published": DeviceKind(_SIMULATOR, assignment="round-robin", as_simulated=True),
+    "neupims, as published": DeviceKind(_SIMULATOR, sub_batches=True, as_simulated=True),
+    "neupims, no sub-batches, as published": DeviceKind(_SIMULATOR, as_simulated=True),
+    "neupims, round robin, no sub-batches, as published": DeviceKind(
+        _SIMULATOR, assignment="round-robin", as_simulated=True
+    ),
 }
-DEFAULT = {"npu-only": NPU_ONLY, "npu-pim": NAIVE, "neupims": NEUPIMS}
+"""By name. `as published` is the paper's simulator with all that it leaves out, the others are charged for what they do."""
 
-_ROUND_ROBIN = {"assignment": "round-robin", "as_simulated": True}
 SIMULATED = {
-    "drb": DeviceKind("neupims-mac-charged", **_ROUND_ROBIN),
-    "drb_fix": DeviceKind("neupims-mac-charged", **_ROUND_ROBIN),
-    "main_srb": DeviceKind("neupims-mac-charged", **_ROUND_ROBIN),
-    "npupim_wide": DeviceKind("neupims-mac-charged", **_ROUND_ROBIN),
-    "npupim": DeviceKind("neupims-mac-charged", **_ROUND_ROBIN),
-    "npuonly": DeviceKind("neupims-mac-charged", "npu-only", **_ROUND_ROBIN),
-    "drb_sbi": DeviceKind("neupims-mac-charged", sub_batches=True, **_ROUND_ROBIN),
-    "drb_sbi_fix": DeviceKind("neupims-mac-charged", sub_batches=True, **_ROUND_ROBIN),
+    "drb": DeviceKind(_SIMULATOR, assignment="round-robin", as_simulated=True),
+    "drb_fix": DeviceKind(_SIMULATOR, assignment="round-robin", as_simulated=True),
+    "main_srb": DeviceKind(_SIMULATOR, assignment="round-robin", as_simulated=True),
+    "npupim_wide": DeviceKind(_SIMULATOR, assignment="round-robin", as_simulated=True),
+    "npupim": DeviceKind(_SIMULATOR, assignment="round-robin", as_simulated=True),
+    "npuonly": DeviceKind(_SIMULATOR, "npu-only", "round-robin", as_simulated=True),
+    "drb_sbi": DeviceKind(_SIMULATOR, assignment="round-robin", sub_batches=True, as_simulated=True),
+    "drb_sbi_fix": DeviceKind(_SIMULATOR, assignment="round-robin", sub_batches=True, as_simulated=True),
 }
 """By the names of the repeated runs of the paper's simulator."""
