@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .device import DeviceKind
 
-_SIMULATOR = "neupims-mac-charged"
+_SIMULATOR = "neupims"
 
 KINDS = {
     "npu-only": DeviceKind("neupims", "npu-only", "round-robin"),
