@@ -1,5 +1,7 @@
 """The kernel that runs a PIM stream and an ordinary stream through the controller of `bank_queues`."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..functional.jit import entry, inner
@@ -9,11 +11,22 @@ from .tables import NONE, ZERO
 _GOES_ON = -1
 
 
-def start_bank_queues(banks: int) -> tuple[np.ndarray, ...]:
-    """Rows, row hits, queues and their sizes, waiting requests and words of an idle controller."""
+class BankQueues(NamedTuple):
+    """The state of the controller, in the order in which the kernel takes it."""
+
+    rows: np.ndarray
+    hits: np.ndarray
+    queues: np.ndarray
+    sizes: np.ndarray
+    waiting: np.ndarray
+    words: np.ndarray
+
+
+def start_bank_queues(banks: int) -> BankQueues:
+    """An idle controller."""
     words = np.zeros(q.WORDS + len(q.COMMANDS), np.int64)
     words[[q.RESERVED, q.REFRESHING, q.FRESH]] = -1, -1, 1
-    return (
+    return BankQueues(
         np.full((2, banks), -1, np.int64),
         np.zeros(banks, np.int64),
         np.zeros((banks, q.QUEUED, len(q.REQUEST)), np.int64),

@@ -15,7 +15,7 @@ from ..timing import rank_queues as q
 from ..timing.controller_tables import ControllerTables
 from .attacc import AddressMap
 from .run import TraceResult
-from .text import Source
+from .text import Source, shown
 
 MODES = ("single", "all_bank", "pim")
 _REGISTERS = {"CRF": "crf", "SRF": "srf", "GRF_A": "grf_a", "GRF_B": "grf_b"}
@@ -50,7 +50,7 @@ class _Parser:
     def run(self) -> np.ndarray:
         for name, *operands in self._source.lines():
             if name not in self._words:
-                raise self._source.error(f"unknown request {name!r}, expected one of {', '.join(self._words)}")
+                raise self._source.error(f"unknown request {shown(name)}, expected one of {', '.join(self._words)}")
             if name in ("LD", "ST"):
                 self._linear(name, operands)
             elif name == "PARK":

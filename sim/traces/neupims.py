@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -159,10 +160,11 @@ def run_streams(
     parts = [np.zeros((0, len(q.REQUEST)), np.int64)] * 2
     number, options = _options(machine, tables, start)
     state = start_bank_queues(tables.geometry.banks)
-    words, timing = state[-1], tables.group.copy()
+    words, timing = state.words, tables.group.copy()
     log = np.zeros((_LOG_ROWS if sink else 0, len(LOG_FIELDS)), np.int64)
     words[[q.PIM_MORE, q.OTHER_MORE]] = 1
-    while status := run_bank_queues(tables.words, number, options, *parts, timing, *state, log):
+    run = partial(run_bank_queues, tables.words, number, options)
+    while status := run(parts[PIM], parts[ORDINARY], timing, *state, log):
         if status == q.LOG_FULL:
             assert sink
             sink(log.copy())
