@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..command_log import TABLE_ROW
 from ..timing import controller_tables as c
 from .scan import Names, Words
 from .text import Source, instruction_array, shown
@@ -12,7 +13,6 @@ from .text import Source, instruction_array, shown
 CHANNELS, BANKS = 32, 16
 MODE_REGISTERS = 3  # broadcast, bank group of EWMUL, activation function
 ACTIVATION_FUNCTION = 2
-TABLE_ROW = 1 << 29  # activation tables lie in rows of their own, one for each function
 
 
 class _Opcode(NamedTuple):
