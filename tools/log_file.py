@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..backends.isa.atomic_file import atomic_file
 from ..sim.command_log import BINARY, CommandLog, write_end, write_header, write_log, write_rows
-from .console import atomic_file
 
 
 def save_log(log: CommandLog, path: str | Path) -> None:

@@ -49,14 +49,15 @@ def stream_file(
         return _source(read_blocks(path), format, machine, tables, str(path))
 
     if format in FORMATS and machine["controller"]["queues"] == "channel":
-        return run_parts(tables, FORMATS[format](source()), sink), {}
+        return run_parts(tables, FORMATS[format](source()), sink, str(path)), {}
     if format == "neupims":
         if Path(path).exists() and not Path(path).is_file():
             raise TraceError(f"{path}:1: expected a file, which is read more than once")
         found = neupims.run_streams(machine, tables, (source(), source(), source()), sink)
         return found.result, {"pim_done": found.pim_done, "ordinary_done": found.ordinary_done}
     parse = hbmpim.parse_load_store if format == "loadstore" else hbmpim.parse
-    result = hbmpim.run(machine, tables, parse(source(), machine["pim"]["all_bank"]), sink is not None)
+    trace = parse(source(), machine["pim"]["all_bank"])
+    result = hbmpim.run(machine, tables, trace, sink is not None, str(path))
     if sink:
         sink(result.log)
     return result, {}

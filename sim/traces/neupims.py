@@ -13,8 +13,8 @@ import numpy as np
 from ..timing import bank_queues as q
 from ..timing.bank_queue_run import run_bank_queues, start_bank_queues
 from ..timing.controller_tables import ControllerTables
-from .attacc import AddressMap
-from .run import LOG_FIELDS, Sink, TraceResult
+from .addresses import AddressMap
+from .run import LOG_FIELDS, Sink, TraceResult, counts_by_label, kernel_options
 from .scan import Names, Words
 from .text import Source, shown
 
@@ -179,9 +179,7 @@ def run_streams(
             words[q.OTHER_TAKEN] = 0
     if sink:
         sink(log[: words[q.ROWS_LOGGED]].copy())
-    labels = dict(zip(tables.commands, tables.labels, strict=True))
-    commands = {labels[name]: int(words[q.WORDS + index]) for index, name in enumerate(q.COMMANDS)}
-    commands = {label: count for label, count in commands.items() if count}
+    commands = counts_by_label(tables, q.COMMANDS, words[q.WORDS :])
     pim, ordinary = int(words[q.PIM_DONE]), int(words[q.ORDINARY_DONE])
     return StreamResult(pim, ordinary, TraceResult(max(pim, ordinary), commands, log[:0]))
 
@@ -218,5 +216,4 @@ def _options(machine: dict[str, Any], tables: ControllerTables, start: int) -> t
         channel_target=geometry.target(()),
         rank_target=geometry.target((0, 0)),
     )
-    number = np.array([tables.commands.index(name) for name in q.COMMANDS], np.int64)
-    return number, np.array([int(options[key]) for key in q.OPTIONS], np.int64)
+    return kernel_options(tables, q.COMMANDS, q.OPTIONS, options)

@@ -94,9 +94,7 @@ def test_a_file_that_cannot_be_read(tmp_path):
     assert complaints(tmp_path / "folder.toml") == ["folder.toml: cannot read: is a directory"]
 
 
-@pytest.mark.parametrize(
-    ("name", "module"), [("banks", bank_queues), ("ranks", rank_queues)], ids=["banks", "ranks"]
-)
+@pytest.mark.parametrize(("name", "module"), [("banks", bank_queues), ("ranks", rank_queues)], ids=["banks", "ranks"])
 def test_a_kind_of_queues_needs_the_commands_of_its_controller(name, module):
     assert sorted(QUEUE_NEEDS[name]["command"]) == sorted(module.COMMANDS)
 
@@ -114,7 +112,11 @@ def test_queues_that_the_machine_has_no_commands_for(write):
     [
         ("timing.nRP", 10**30, f"timing.nRP: found {10**30}, expected at most {1 << 40}"),
         ("memory.rows", 1 << 62, f"memory.rows: found {1 << 62}, expected at most {1 << 40}"),
-        ("memory.channels", 1 << 30, f"memory.channels: found {1 << 35} banks of all channels, expected at most {1 << 20}"),
+        (
+            "memory.channels",
+            1 << 30,
+            f"memory.channels: found {1 << 35} banks of all channels, expected at most {1 << 20}",
+        ),
         ("memory.rows", 1 << 40, f"memory.rows: found a memory of {1 << 58} bytes, expected at most"),
         ("controller.queue_entries", 1 << 40, f"controller.queue_entries: found {1 << 40}, expected at most 512"),
     ],

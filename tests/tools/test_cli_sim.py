@@ -72,6 +72,21 @@ def test_loads_and_stores_run_on_any_machine(trace, machine):
     [
         ("AiM MAC_ABK 4 0x1 7\n", "aim", "1: the trace ends without AiM EOC"),
         ("", "aim", "1: the trace ends without AiM EOC"),
+        ("AiM EOC\n# end\n\nAiM SYNC\n", "aim", "4: found 'AiM' after AiM EOC, expected the end of the trace"),
+        (
+            "AiM EOC\n" + "\n" * (1 << 21) + "x",
+            "aim",
+            "2097154: found 'x' after AiM EOC, expected the end of the trace",
+        ),
+        ("AiM EOC\nAiM EOC\n", "aim", "2: found 'AiM' after AiM EOC"),
+        ("LD 1_000\n", "loadstore", "1: address: found '1_000', expected a number"),
+        ("LD +64\n", "loadstore", "1: address: found '+64', expected a number"),
+        ("LD 0x1_0\n", "hbmpim", "1: address: found '0x1_0', expected a number"),
+        (
+            "LD 0\nST 0x30000080\nPIM_MAC_AB 0xc00\nLD 0x1e0000a0\n",
+            "attacc",
+            "2: the controller cannot go on from this request: its queues wait for each other",
+        ),
         ("AiM JUMP 4\n", "aim", "1: unknown opcode 'JUMP', expected one of WR_SBK"),
         ("AiM WR_AFLUT 4\n", "aim", "1: unknown opcode 'WR_AFLUT'"),
         ("X MEM 0 0 0\n", "aim", "1: unknown request 'X', expected AiM, W or R"),
@@ -164,6 +179,14 @@ def test_bad_arguments(pimlir, trace, arguments, code, message):
     outcome = pimlir("sim", "--trace", trace(AIM), *arguments)
     assert (outcome.code, outcome.out) == (code, "")
     assert message in outcome.error and len(outcome.error.splitlines()) == 1
+
+
+def test_requests_that_refreshes_leave_no_time_for_are_told_by_their_line(pimlir, trace):
+    settings = ("--set", "memory.refresh_interval_cycles=20", "--set", "timing.nRFC=100")
+    path = trace("# rows\nRD 0 1 0 64\n")
+    outcome = pimlir("sim", "--trace", path, "--machine", "hbm-pim", *settings)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert f"{path}:2: the controller cannot go on from this request: nothing can serve it" in outcome.error
 
 
 @pytest.mark.parametrize("format", ["aim", "attacc", "loadstore", "neupims", "hbmpim"])
