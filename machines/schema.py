@@ -20,10 +20,13 @@ def _power_of_two(value: int) -> int:
     return value
 
 
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(gt=0)]
-PowerOfTwo = Annotated[int, Field(gt=0), AfterValidator(_power_of_two)]
-Amount = Annotated[float, Field(ge=0)]
+MAX_NUMBER = 1 << 40
+"""The largest number of a machine file: sums and small products of them stay below 64 bits."""
+
+Count = Annotated[int, Field(ge=0, le=MAX_NUMBER)]
+Positive = Annotated[int, Field(gt=0, le=MAX_NUMBER)]
+PowerOfTwo = Annotated[int, Field(gt=0, le=MAX_NUMBER), AfterValidator(_power_of_two)]
+Amount = Annotated[float, Field(ge=0, le=MAX_NUMBER)]
 
 
 class Section(BaseModel):
@@ -285,7 +288,7 @@ class Energy(Section):
     static: dict[str, Power] = {}
 
 
-Rate = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, le=MAX_NUMBER)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
