@@ -29,8 +29,7 @@ class ShardStore:
         places = {"tensor": self.tensor, "stage": self.stage, "": 0}
         sizes = weight.tensor_type.get_shape()
         begins = [
-            slice_start(places[axis], size, whole)
-            for size, (whole, axis) in zip(sizes, weight.slice.cuts, strict=True)
+            slice_start(places[axis], size, whole) for size, (whole, axis) in zip(sizes, weight.slice.cuts, strict=True)
         ]
         values = self.store.array(weight.slice.whole.data)
         return values[tuple(slice(begin, begin + size) for begin, size in zip(begins, sizes, strict=True))]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ..backends.isa.container import load_image
 from ..frontends.errors import ModelFileError
 from ..frontends.gguf import read_gguf
-from ..frontends.shards import ShardStore, shard_stores
 from ..frontends.model import SMOLLM2, Model, find_smollm2, load_model
+from ..frontends.shards import ShardStore, shard_stores
 from ..frontends.weights import WeightStore
 from ..machines.loader import load_machine
 from ..passes.pipelines import PipelineOptions
@@ -391,8 +391,10 @@ class _Session:
             "place": self.place,
             "context": self.context,
             "batch": batch,
-            "tensor_parallel": options.tensor_parallel or (self.image.meta.get("tensor_parallel", 1) if self.image else 1),
-            "pipeline_stages": options.pipeline_stages or (self.image.meta.get("pipeline_stages", 1) if self.image else 1),
+            "tensor_parallel": options.tensor_parallel
+            or (self.image.meta.get("tensor_parallel", 1) if self.image else 1),
+            "pipeline_stages": options.pipeline_stages
+            or (self.image.meta.get("pipeline_stages", 1) if self.image else 1),
             "at": options.at,
             "timing_only": options.timing_only,
             "clock_ps": machine["memory"]["clock_ps"],

@@ -88,7 +88,10 @@ class AllArgmaxOp(IRDLOperation):
     def verify_(self) -> None:
         rows, part = check_rows("logits", self.logits)
         check_shape("ids", self.ids, (rows,), "one index per row of logits")
-        devices, vocabulary = check_count("devices", self.devices, at_least=2), check_count("vocabulary", self.vocabulary)
+        devices, vocabulary = (
+            check_count("devices", self.devices, at_least=2),
+            check_count("vocabulary", self.vocabulary),
+        )
         if not part <= vocabulary <= devices * part:
             raise VerifyException(
                 f"vocabulary is {vocabulary}, expected {part} to {devices * part}: {devices} devices have {part} logits each"

@@ -437,9 +437,7 @@ def _groups(segment: list[Operation], count_of: dict[SSAValue, str]) -> list[_Gr
     return groups
 
 
-def _collective(
-    op: Operation, buffers: dict[SSAValue, SSAValue], rows: SSAValue, event: SSAValue
-) -> host.CollectiveOp:
+def _collective(op: Operation, buffers: dict[SSAValue, SSAValue], rows: SSAValue, event: SSAValue) -> host.CollectiveOp:
     """The form in a plan of what devices exchange."""
     match op:
         case llm.AllReduceOp():

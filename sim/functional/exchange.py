@@ -16,17 +16,13 @@ def run_exchange(exchange: Exchange, devices: Sequence[Devices]) -> None:
     if exchange.kind not in _RUN:
         raise SimulationError(f"{exchange.kind}: pipeline stages have no data in the simulator, only time")
     if exchange.devices != len(devices):
-        raise SimulationError(
-            f"{exchange.kind} is over {exchange.devices} devices, the system has {len(devices)}"
-        )
+        raise SimulationError(f"{exchange.kind} is over {exchange.devices} devices, the system has {len(devices)}")
     _RUN[exchange.kind](exchange, devices)
 
 
 def _all_reduce(exchange: Exchange, devices: Sequence[Devices]) -> None:
     """The sum in fp32 in the order of the devices, rounded once."""
-    parts = [
-        _matrix(device, exchange.local, exchange.rows, exchange.columns, exchange.dtype) for device in devices
-    ]
+    parts = [_matrix(device, exchange.local, exchange.rows, exchange.columns, exchange.dtype) for device in devices]
     total = parts[0].astype(np.float32)
     for part in parts[1:]:
         total += part
