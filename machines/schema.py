@@ -292,13 +292,14 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 class Link(Section):
     """The link between devices, in one direction: `latency_ns` + bytes / `bytes_per_ns`.
 
-    An all-reduce over n devices takes n - 1 steps of `all_reduce_latency_ns` + `all_reduce_ns_per_byte` x bytes / n, a
-    step never less than bytes / n / `bytes_per_ns`. `pim_bytes_per_ns` is the link from a device to its PIM stacks,
+    An all-reduce over n devices takes `all_reduce_rounds` x (n - 1) steps of a message of bytes / n, none shorter than the
+    measured `all_reduce_latency_ns` + `all_reduce_ns_per_byte` x bytes / n. `pim_bytes_per_ns` is the link from a device to its PIM stacks,
     `host_bytes_per_ns` the one to the host's memory; 0: there is none.
     """
 
     latency_ns: Amount
     bytes_per_ns: Rate
+    all_reduce_rounds: Positive = 2
     all_reduce_latency_ns: Amount = 0
     all_reduce_ns_per_byte: Amount = 0
     pim_bytes_per_ns: Amount = 0

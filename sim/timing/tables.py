@@ -36,6 +36,7 @@ FINISHED, PAUSED, FAULTED = numbers(0, 3)
 
 BUS_SLOTS = 1024  # cycles around the present for which the row-command bus is remembered
 BUS_MASK = np.int64(BUS_SLOTS - 1)
+WRITE_QUEUE = np.int64(32)  # ordinary accesses of a channel's PIM stream that wait for their banks side by side
 CACHE_LINE = 8  # words; the words of a channel are an odd number of lines, so that channels do not fall on each other
 
 LOG_FIELDS = ("cycle", "command", "channel", "target", "row", "column", "count", "spacing", "tag")
@@ -55,19 +56,22 @@ the instruction (Program.tags), 0 for refreshes."""
 (AT_ROW_BUS, AT_COLUMN_BUS) = numbers(CORE_FACTS + 29, CORE_FACTS + 31)  # in a channel's words
 (SLOTS, COLUMN_PERIOD, BURST, TURNS, AT_PSEUDO_CHANNEL) = numbers(CORE_FACTS + 31, CORE_FACTS + 36)
 (HEADS, ACT_PIM, PRE_PIM, AT_HEAD_INSTRUCTION, AT_RUNS) = numbers(CORE_FACTS + 36, CORE_FACTS + 41)
-FACTS = CORE_FACTS + 41
+AT_WRITE_QUEUE = np.int64(CORE_FACTS + 41)  # in a channel's words
+FACTS = CORE_FACTS + 42
 """AT_BANK: [number of a bank] target. AT_REFRESH_NODE: [bank] index of its refresh node, counted from REFRESH_TARGET.
 AT_ROW: [side, bank] open row or -1. AT_DUE: [refresh node] next refresh. AT_COUNTS: [command] how often.
 AT_ROW_BUS: [cycle modulo BUS_SLOTS] last such cycle that is taken. AT_COLUMN_BUS: [cycle modulo COLUMN_PERIOD] until when
 such cycles are taken, and by which pseudo-channel. AT_PSEUDO_CHANNEL: [target] its number, -1 above. HEADS: whether the
-machine has attention by heads, with ACT_PIM and PRE_PIM for its rows. AT_RUNS: MACs since the last fence, [first, last, spacing] cycles."""
+machine has attention by heads, with ACT_PIM and PRE_PIM for its rows. AT_RUNS: MACs since the last fence, [first, last, spacing] cycles.
+AT_WRITE_QUEUE: [entry] cycle after the access that was there."""
 
 MAX_RUNS = np.int64(32)  # of MACs between two fences that are remembered
 
-(IN_REGISTER_MODE, MODE_SINCE, STREAM, DONE, ROWS_UNTIL, COLUMNS_UNTIL) = numbers(0, 6)
-(HEAD_STREAM, MAC_STREAM, MOVE_STREAM, FENCE, RUNS, CHANNEL_FACTS) = numbers(6, 12)
+(IN_REGISTER_MODE, MODE_SINCE, STREAM, DONE, ROWS_UNTIL, COLUMNS_UNTIL, QUEUED, QUEUE_END) = numbers(0, 8)
+(HEAD_STREAM, MAC_STREAM, MOVE_STREAM, FENCE, RUNS, CHANNEL_FACTS) = numbers(8, 14)
 """First words of a channel: its mode and since when, the next place in its PIM stream, when what it issued there is done,
-the last cycles that are taken on its two command buses. Attention by heads: the place in the stream behind its last
+the last cycles that are taken on its two command buses, the next entry of its write queue and when that is empty. Attention by
+heads: the place in the stream behind its last
 command, the next places of MACs and of moves, the last fence, runs of MACs since."""
 
 (LATENCY, REGISTER_MODE, SPACING, NODES, NODE_COUNT, COMMAND_FIELDS) = numbers(0, 6)
@@ -147,6 +151,7 @@ def build_dram(machine: dict[str, Any], log_capacity: int = 0) -> Dram:
         AT_COLUMN_BUS: [-1] * (2 * words[COLUMN_PERIOD]),
         AT_ROW_BUS: [-1] * BUS_SLOTS,
         AT_RUNS: [0] * (3 * int(MAX_RUNS) if words[HEADS] else 0),
+        AT_WRITE_QUEUE: [0] * int(WRITE_QUEUE),
     }.items():
         words[region] = _add(channel, values)
     lines = -(-len(channel) // CACHE_LINE)
