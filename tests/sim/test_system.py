@@ -219,8 +219,8 @@ def test_an_exchange_has_the_link_to_itself_beside_launches_of_the_other_half():
         (0, [2, 0], 0),
         (-1, [32], 10),
         (0, [2, 0], 10),
-        (-1, [32], 35),
         (1, [0, 0, 0], 35),
+        (-1, [32], 35),
         (1, [0, 0, 0], 135),
     ]
     assert [launch for launch in result.launches if launch.kernel < 0] == [
