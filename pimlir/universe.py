@@ -32,6 +32,7 @@ UNIVERSE = Universe(
         "attach-machine": _lazy("passes.machine.attach_machine", "AttachMachinePass"),
         "convert-llm-to-npu": _lazy("passes.kernels.convert_llm_to_npu", "ConvertLlmToNpuPass"),
         "convert-llm-to-pim": _lazy("passes.kernels.convert_llm_to_pim", "ConvertLlmToPimPass"),
+        "drop-cache-appends": _lazy("passes.placed.drop_cache_appends", "DropCacheAppendsPass"),
         "interleave-sub-batches": _lazy("passes.placed.interleave_sub_batches", "InterleaveSubBatchesPass"),
         "llm-decompose-attention": _lazy("passes.llm.llm_decompose_attention", "LlmDecomposeAttentionPass"),
         "llm-outline-kernels": _lazy("passes.placed.llm_outline_kernels", "LlmOutlineKernelsPass"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..frontends.model import ModelConfig
-from ..sim.placement import Assignment, assign, attention_rows, first_half
+from ..sim.placement import Assignment, assign, attention_rows, deal_heads, first_half
 from ..sim.requests import cached_tokens, draw_requests, read_requests
 from .errors import CommandError
 
@@ -95,3 +95,10 @@ def make_batch(
         taken[group] += 1
     order = sorted(range(len(lengths)), key=lambda index: (not halves[index], index))
     return Batch([lengths[i] for i in order], [slots[i] for i in order], order, sum(halves), groups)
+
+
+def head_batch(lengths: Sequence[int], heads: int, channels: int, how: Assignment) -> Batch:
+    """Slots for caches with a head in a channel, of `heads` key heads; halves of every other sequence."""
+    slots = deal_heads(lengths, heads, channels, how)
+    order = sorted(range(len(lengths)), key=lambda index: (slots[index] % 2, slots[index]))
+    return Batch([lengths[i] for i in order], [slots[i] for i in order], order, -(-len(order) // 2))

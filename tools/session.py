@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..backends.isa.container import load_image
 from ..frontends.errors import ModelFileError
@@ -16,8 +16,8 @@ from ..frontends.shards import ShardStore, shard_stores
 from ..frontends.weights import WeightStore
 from ..machines.loader import load_machine
 from ..passes.pipelines import PipelineOptions
-from .batch import Batch, lengths_of, make_batch
-from .build import Build, model_meta
+from .batch import Batch, head_batch, lengths_of, make_batch
+from .build import Build, attention_of, model_meta
 from .commands.arguments import DEFAULT_MACHINE, DEFAULT_PLACE, DEFAULT_PROMPT
 from .errors import CommandError
 from .generation import Engine, Simulator, TextStream, generate, generate_batch, time_decode, time_prefill
@@ -127,14 +127,23 @@ class _Session:
             lengths = lengths_of(options.requests, options.seed, longest)
         else:
             lengths = [len(prompt) for prompt in self.prompts]
+        how, tensor = options.assign or "min-load", options.tensor_parallel or 1
+        if self.attention == "heads":
+            if options.cache_channels is not None:
+                raise CommandError(f"--cache-channels on {machine['name']}, which keeps heads in channels of their own")
+            return head_batch(lengths, -(-model.config.kv_heads // tensor), machine["memory"]["channels"], how)
         channels = options.cache_channels or 1
         if machine["memory"]["channels"] % channels:
             raise CommandError(
                 f"--cache-channels is {channels}, expected a divisor of the {machine['memory']['channels']} channels of "
                 f"{machine['name']}"
             )
-        tensor = options.tensor_parallel or 1
-        return make_batch(lengths, model.config, machine, channels, options.assign or "min-load", tensor)
+        return make_batch(lengths, model.config, machine, channels, how, tensor)
+
+    @property
+    def attention(self) -> Literal["heads", "tokens"]:
+        """The layout of caches: a head in a channel where the machine has commands for that."""
+        return attention_of(self.options.machine or DEFAULT_MACHINE)
 
     def read_prompts(self, path: str) -> list[list[int]]:
         """Token ids of every line of a file."""
@@ -221,10 +230,11 @@ class _Session:
             new_tokens=None if options.no_prefill else max(options.chunk or 32, len(self.prompts)),
             ignore_capacity=options.ignore_capacity,
             sub_batches=options.sub_batches,
-            cache_channels=(options.cache_channels or 1) if self.batch else 0,
+            cache_channels=(options.cache_channels or 1) if self.batch and self.attention == "tokens" else 0,
             cache_slots=self.batch.slot_count if self.batch else 0,
             tensor_parallel=options.tensor_parallel or 1,
             pipeline_stages=stages,
+            attention=self.attention,
         )
         build = Build(model.build_module(), pipeline_options, meta=model_meta(model, options.model))
 

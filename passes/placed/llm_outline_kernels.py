@@ -33,6 +33,9 @@ class LlmOutlineKernelsPass(ModulePass):
     on-chip memory, whose sizes come from `#llm.bounds`. Each launch waits for the one before. What devices exchange over
     the link is no kernel but an op of the plan, on a buffer in place.
 
+    With `serial` an op that needs a result of its kernel begins a new one: nothing of it, not even its weights, is on its
+    way while the other computes. Simulators that run a model operator by operator behave like that.
+
     Before (placed by `llm-place`):
 
         %x = llm.embed %tokens, %table {device = "npu"} : tensor<?xi32>, tensor<49152x576xf16> -> tensor<?x576xf16>
@@ -53,12 +56,14 @@ class LlmOutlineKernelsPass(ModulePass):
 
     name = "llm-outline-kernels"
 
+    serial: bool = False
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         bounds = op.attributes.get(llm.BOUNDS)
         if not isinstance(bounds, llm.BoundsAttr):
             raise PassFailedException("the module has no llm.bounds: run llm-specialize first")
         step = find_step(op)
-        plan = _Plan(op, bounds).build(step)
+        plan = _Plan(op, bounds, self.serial).build(step)
         step.detach()
         step.erase()
         op.body.block.add_ops([*plan.kernels, plan.function])
@@ -77,9 +82,10 @@ class _Group:
 class _Plan:
     """Builds kernels and plan while walking the step."""
 
-    def __init__(self, module: ModuleOp, bounds: llm.BoundsAttr):
+    def __init__(self, module: ModuleOp, bounds: llm.BoundsAttr, serial: bool):
         self.module = module
         self.bounds = bounds
+        self.serial = serial
         self.kernels: list[func.FuncOp] = []
         self.buffers: dict[SSAValue, SSAValue] = {}
         self.count_of: dict[SSAValue, str] = {}
@@ -141,7 +147,7 @@ class _Plan:
         kernel_index = 0
         for op in block.ops:
             if isinstance(op, scf.ForOp | scf.YieldOp | func.ReturnOp):
-                groups = _groups(segment, self.count_of)
+                groups = _groups(segment, self.count_of, self.serial)
                 self.allocate_results(groups)
                 if isinstance(op, scf.YieldOp):
                     self.tie_yield(op, groups)
@@ -409,7 +415,7 @@ class _Kernel:
             self.prologue.append(constant)
 
 
-def _groups(segment: list[Operation], count_of: dict[SSAValue, str]) -> list[_Group]:
+def _groups(segment: list[Operation], count_of: dict[SSAValue, str], serial: bool) -> list[_Group]:
     """List scheduling: go on with the current device as long as it has an op whose inputs are there."""
     for op in segment:
         counts = {count_of[operand] for operand in op.operands if operand in count_of}
@@ -428,7 +434,7 @@ def _groups(segment: list[Operation], count_of: dict[SSAValue, str]) -> list[_Gr
             blocked.update(op.results)
             cache_blocked |= uses_cache
         current = groups[-1] if groups else None
-        chosen = next((op for op in ready if current is not None and _fits(op, current, count_of)), None)
+        chosen = next((op for op in ready if current is not None and _fits(op, current, count_of, serial)), None)
         if chosen is None:
             chosen = ready[0]
             groups.append(_Group(_device(chosen), _per_sequence(chosen), _count(chosen, count_of)))
@@ -453,7 +459,9 @@ def _collective(op: Operation, buffers: dict[SSAValue, SSAValue], rows: SSAValue
             raise PassFailedException(f"{op.name} has no form on the link")
 
 
-def _fits(op: Operation, group: _Group, count_of: dict[SSAValue, str]) -> bool:
+def _fits(op: Operation, group: _Group, count_of: dict[SSAValue, str], serial: bool) -> bool:
+    if serial and any(operand.owner in group.ops for operand in op.operands):
+        return False
     key = (_device(op), _per_sequence(op), _count(op, count_of))
     return key == (group.device, group.per_sequence, group.count) and group.device != host.LINK
 

@@ -16,6 +16,7 @@ from . import npu as npu_time
 from . import pim as pim_time
 from .dram import refresh_all
 from .link import LinkTime
+from .pim_counters import COUNTERS
 from .tables import (
     AT_LOG_SIZE,
     DONE,
@@ -65,7 +66,7 @@ class TimingModel:
         self.clocks_ps = {"npu": npu_time.clock_ps(self.machine), "pim": self.machine["memory"]["clock_ps"]}
         self._npu_names = npu_time.counter_names(self.arrays)
         self._npu_counters = np.zeros(len(npu_time.COUNTERS) + max(1, self.arrays), np.int64)
-        self._pim_counters = np.zeros(len(pim_time.COUNTERS), np.int64)
+        self._pim_counters = np.zeros(len(COUNTERS), np.int64)
         self._fault = np.zeros(FAULT_SIZE, np.int64)
         self.sequences = np.zeros((0, len(SEQUENCE_FIELDS)), np.int64)
         self._vector_free = np.zeros(1, np.int64)
@@ -216,7 +217,7 @@ class TimingModel:
         issued, npu_counters, pim_counters = counters
         commands = {name: int(count) for name, count in zip(self.commands, issued, strict=True)}
         npu = {name: int(npu_counters[index]) for index, name in enumerate(self._npu_names)}
-        pim = {name: int(count) for name, count in zip(pim_time.COUNTERS, pim_counters, strict=True)}
+        pim = {name: int(count) for name, count in zip(COUNTERS, pim_counters, strict=True)}
         tables = self.machine["command"]
         burst, unit = self.machine["memory"]["burst_cycles"], self.machine["memory"]["access_bytes"]
         data = {name: burst if name in ("rd", "wr") else tables[name]["data_cycles"] for name in commands}

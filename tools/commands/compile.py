@@ -120,7 +120,7 @@ def prepare(options: CompileOptions, from_ir: bool = False, target: Target | Non
     from ...backends.exports.step import StepTarget
     from ...frontends.model import load_model
     from ...machines.loader import load_machine
-    from ..build import Build, model_meta, parse_overrides
+    from ..build import Build, attention_of, model_meta, parse_overrides
 
     start, to = options.start, options.to
     if to != IMAGE and STAGES.index(to) < STAGES.index(start):
@@ -153,10 +153,10 @@ def prepare(options: CompileOptions, from_ir: bool = False, target: Target | Non
         ignore_capacity=options.ignore_capacity,
         tensor_parallel=options.tensor_parallel or 1,
         pipeline_stages=options.pipeline_stages or 1,
+        attention="tokens" if to in ("model", "llm") else attention_of(machine),
     )
     if isinstance(target, StepTarget):
-        by_heads = "mac_tree" in load_machine(machine).pim.commands
-        attention = target.attention if by_heads else pipeline_options.attention
+        attention = target.attention if pipeline_options.attention == "heads" else "tokens"
         pipeline_options = replace(pipeline_options, mac_operands=target.mac_operands, attention=attention)
     build = Build(module, pipeline_options, start, overrides, meta)
     return build
