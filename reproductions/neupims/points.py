@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from functools import cache
 
 from ...frontends.presets import preset
+from ...machines.loader import load_machine
+from ...sim.analytic.decode_step import System
+from ...sim.analytic.shapes import DecoderShape
 from ...tools.batch import lengths_of
 from ..figures import Point, Row
 from .device import LayerTimes, time_layers
@@ -54,6 +57,29 @@ def decode_step(
     }
 
 
+GPU = "gpu-only"
+
+
+def gpu_step(model: str, tensor_parallel: int, stages: int, data_set: str, batch: int, seed: int) -> Row:
+    """The same batch on as many A100 with 40 GB, by formulas; all sequences have the mean length."""
+    config = preset(model)
+    lengths = _lengths(data_set, batch, seed, config.context_length)[: batch // stages]
+    mean_tokens = sum(lengths) / len(lengths)
+    system = System(load_machine("attacc-bank-a100-40gb").to_dict(), devices=tensor_parallel)
+    step_ms = system.generate(DecoderShape.of(config), len(lengths), round(mean_tokens), 2, 2).time_ms
+    return {
+        "model": model,
+        "tensor_parallel": tensor_parallel,
+        "stages": stages,
+        "data_set": data_set,
+        "batch": batch,
+        "seed": seed,
+        "mean_tokens": mean_tokens,
+        "tokens_per_s": len(lengths) * stages / (step_ms / 1e3),
+        "step_ms": step_ms,
+    }
+
+
 @cache
 def _lengths(data_set: str, batch: int, seed: int, longest: int) -> list[int]:
     return lengths_of(f"{DATA_SETS[data_set]}:{batch}", seed, longest - 1)
@@ -92,8 +118,10 @@ def step_point(
         "data_set": data_set,
         "batch": batch,
         "seed": seed,
-        "system": system,
     }
     devices = f"TP{tensor_parallel} PP{stages}"
     name = f"{system}, {model} {devices}, {data_set} {batch}, draw {seed}"
-    return Point(name, decode_step, arguments, SECONDS + SECONDS_PER_SEQUENCE * batch, {"system": system})
+    if system == GPU:
+        return Point(name, gpu_step, arguments, 0.1, {"result": "analytic", "system": system})
+    seconds = SECONDS + SECONDS_PER_SEQUENCE * batch
+    return Point(name, decode_step, {**arguments, "system": system}, seconds, {"system": system})
