@@ -37,6 +37,7 @@ UNIVERSE = Universe(
         "llm-decompose-attention": _lazy("passes.llm.llm_decompose_attention", "LlmDecomposeAttentionPass"),
         "llm-outline-kernels": _lazy("passes.placed.llm_outline_kernels", "LlmOutlineKernelsPass"),
         "llm-place": _lazy("passes.placed.llm_place", "LlmPlacePass"),
+        "llm-shard": _lazy("passes.llm.llm_shard", "LlmShardPass"),
         "llm-specialize": _lazy("passes.llm.llm_specialize", "LlmSpecializePass"),
         "lower-to-machine": _lazy("passes.machine.lower_to_machine", "LowerToMachinePass"),
         "npu-allocate-scratchpad": _lazy("passes.npu.npu_allocate_scratchpad", "NpuAllocateScratchpadPass"),

@@ -32,6 +32,7 @@ class LlmOutlineKernelsPass(ModulePass):
     from `begin` to `end` and reads and writes the rows of each. On the NPU new keys and values of all sequences are stored
     by a kernel before the one that reads them, or each sequence would wait for the stores of the last. Values that cross
     kernels become `host.buffer`s in on-chip memory, whose sizes come from `#llm.bounds`. Each launch waits for the one before.
+    What devices exchange over the link is no kernel but an op of the plan, on a buffer in place.
 
     With `serial` an op that needs a result of its kernel begins a new one: nothing of it, not even its weights, is on its
     way while the other computes. Simulators that run a model operator by operator behave like that.
@@ -183,9 +184,20 @@ class _Plan:
         for group in groups:
             members = set(group.ops)
             for op in group.ops:
+                if group.device == host.LINK:
+                    self.exchange_in_place(op)
+                    continue
                 for result in op.results:
                     if any(use.operation not in members for use in result.uses):
                         self.buffers[result] = self.allocate(result)
+
+    def exchange_in_place(self, op: Operation) -> None:
+        """The result takes the buffer of the first operand, which nobody else may need."""
+        operand = op.operands[0]
+        for result in op.results:
+            if not operand.has_one_use():
+                raise PassFailedException(f"{op.name} replaces its operand, which has {len(list(operand.uses))} uses")
+            self.buffers[result] = self.buffers[operand]
 
     def tie_yield(self, op: scf.YieldOp, groups: list[_Group]) -> None:
         """Let each yielded value take the buffer of the loop's argument, which must be dead by then."""
@@ -212,7 +224,7 @@ class _Plan:
         """The returned ids and the logits they come from are buffers that the caller reads."""
         (value,) = op.arguments
         ids = self.buffers[value].owner
-        assert isinstance(ids, host.BufferOp) and isinstance(value.owner, llm.ArgmaxOp)
+        assert isinstance(ids, host.BufferOp) and isinstance(value.owner, llm.ArgmaxOp | llm.AllArgmaxOp)
         ids.role = StringAttr("next")
         logits = value.owner.logits
         if logits not in self.buffers:
@@ -231,8 +243,19 @@ class _Plan:
         first_index: int,
     ) -> SSAValue:
         for index, group in enumerate(groups, first_index):
-            event = self.launch(group, f"{scope}_{index}", out, event, layer)
+            if group.device == host.LINK:
+                event = self.exchange(group, out, event)
+            else:
+                event = self.launch(group, f"{scope}_{index}", out, event, layer)
         return event
+
+    def exchange(self, group: _Group, out: list[Operation], event: SSAValue) -> SSAValue:
+        """What the devices exchange, as an op of the plan."""
+        (op,) = group.ops
+        built = _collective(op, self.buffers, self.rows if group.count == ROWS else self.sequences, event)
+        built.event.name_hint = "done"
+        out.append(built)
+        return built.event
 
     def launch(
         self,
@@ -421,17 +444,33 @@ def _groups(segment: list[Operation], count_of: dict[SSAValue, str], serial: boo
     return groups
 
 
+def _collective(op: Operation, buffers: dict[SSAValue, SSAValue], rows: SSAValue, event: SSAValue) -> host.CollectiveOp:
+    """The form in a plan of what devices exchange."""
+    match op:
+        case llm.AllReduceOp():
+            return host.AllReduceOp(buffers[op.x], rows, [event], op.devices.value.data)
+        case llm.AllArgmaxOp():
+            counts = op.devices.value.data, op.vocabulary.value.data
+            return host.AllArgmaxOp(buffers[op.ids], buffers[op.logits], rows, [event], *counts)
+        case llm.ReceiveOp():
+            return host.ReceiveOp(buffers[op.x], rows, [event], op.stages.value.data)
+        case llm.SendOp():
+            return host.SendOp(buffers[op.x], rows, [event], op.stages.value.data)
+        case _:
+            raise PassFailedException(f"{op.name} has no form on the link")
+
+
 def _fits(op: Operation, group: _Group, count_of: dict[SSAValue, str], serial: bool) -> bool:
     if serial and any(operand.owner in group.ops for operand in op.operands):
         return False
     if group.device == "npu" and any(isinstance(each, llm.KVAppendOp) for each in group.ops):
         return False  # loads of one sequence's keys would wait for the stores of the one before
     key = (_device(op), _per_sequence(op), _count(op, count_of))
-    return key == (group.device, group.per_sequence, group.count)
+    return key == (group.device, group.per_sequence, group.count) and group.device != host.LINK
 
 
 def _count(op: Operation, count_of: dict[SSAValue, str]) -> str:
-    return ROWS if _per_sequence(op) else next(count_of[result] for result in op.results)
+    return ROWS if _per_sequence(op) else next(count_of[value] for value in (*op.results, *op.operands))
 
 
 def _per_sequence(op: Operation) -> bool:

@@ -118,8 +118,8 @@ def within_limit(model: str, element_bytes: int, system: str, limit_ms: float, t
     return row
 
 
-SECONDS_PER_STEP = 0.00027
-SECONDS_PER_HEAD_TOKEN = {"bank": 3.8e-8, "bg": 1.1e-7, "buffer": 2.6e-6}
+SECONDS_PER_STEP = 0.00024
+SECONDS_PER_HEAD_TOKEN = {"bank": 2.8e-8, "bg": 6.1e-8, "buffer": 7.6e-7}
 """CPU time of a simulated length, by the heads of a stack and their tokens."""
 
 TOKENS_PER_RUN = {"bank": 16, "bg": 16, "buffer": 256}

@@ -17,7 +17,7 @@ HEADS = 188
 
 def _placement_points(quick: bool, seed: int) -> list[Point]:
     lengths = (2048,) if quick else (512, 1024, 2048, 4096)
-    cost = {"bank": 3e-7, "bg": 8e-7, "buffer": 2.6e-6}
+    cost = {"bank": 6e-8, "bg": 4e-7, "buffer": 4.5e-7}
     stacks = [
         Point(
             f"{placement}, {length} tokens",

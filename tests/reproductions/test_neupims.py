@@ -91,7 +91,7 @@ def test_a_device_has_its_heads_and_its_part_of_the_feed_forward_network():
         whole = preset(model)
         part = device_part(whole, devices)
         assert part.heads * devices == whole.heads and part.ffn * devices == whole.ffn
-        assert (part.hidden, part.head_dim, part.layers) == (whole.hidden, whole.head_dim, LAYERS)
+        assert (part.hidden, part.head_dim, part.layers) == (whole.hidden, whole.head_dim, whole.layers)
 
 
 def test_all_systems_get_the_same_sequences():
@@ -103,16 +103,16 @@ def test_all_systems_get_the_same_sequences():
 def test_longer_sequences_take_longer_and_appends_can_be_left_out():
     kind = DeviceKind("neupims", assignment="round-robin")
     config = shape(256, 2)
-    short, long = (time_layers(config, 1, [length] * 4, kind) for length in (31, 511))
+    short, long = (time_layers(config, 1, 1, [length] * 4, kind) for length in (31, 511))
     assert long.layer_ps > short.layer_ps
     assert "kv_append" in short.tags_ps
-    alone = time_layers(config, 1, [31] * 4, DeviceKind("neupims", assignment="round-robin", as_simulated=True))
+    alone = time_layers(config, 1, 1, [31] * 4, DeviceKind("neupims", assignment="round-robin", as_simulated=True))
     assert "kv_append" not in alone.tags_ps and alone.commands["mac"] == short.commands["mac"]
 
 
 def test_all_layers_take_the_first_ones_and_steady_ones():
-    found = time_layers(shape(256, 2), 1, [63] * 4, DeviceKind("neupims"))
-    assert found.stage_ps(LAYERS) == found.first_ps
+    found = time_layers(shape(256, 2), 1, 1, [63] * 4, DeviceKind("neupims"))
+    assert found.between_stages_ps == 0 and found.stage_ps(LAYERS) == found.first_ps
     assert found.stage_ps(LAYERS + 2) == found.first_ps + 2 * found.layer_ps
 
 
@@ -122,3 +122,12 @@ def test_speedups_are_ratios_of_means_over_draws():
         for system, tokens in (("a", 1.0), ("a", 3.0), ("b", 4.0), ("b", 4.0))
     ]
     assert speedups(rows, "b", "a") == {("m", "d", 8): 2.0}
+
+
+def test_devices_exchange_sums_and_stages_activations_unless_as_simulated():
+    config = shape(256, 4)
+    kinds = (DeviceKind("neupims"), DeviceKind("neupims", as_simulated=True))
+    whole, alone = (time_layers(config, 2, 2, [63] * 8, kind) for kind in kinds)
+    assert whole.exchange_ps > 0 and whole.between_stages_ps > 0
+    assert alone.exchange_ps == alone.between_stages_ps == 0
+    assert whole.sequences == alone.sequences == 4
