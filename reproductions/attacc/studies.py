@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..figures import Figure, Panel, Point, Row, Series
-from .points import OPTIMISATIONS, bandwidth, find, generation_point, known, number, ratio, studies, within_limit
+from ..rows import find, known, number, ratio
+from .points import OPTIMISATIONS, bandwidth, generation_point, studies, within_limit
 from .systems import MODELS, OUTPUT, PROMPT, own_point, same_point
 
 PLACEMENTS = {"bank": "bank", "bg": "bank group", "buffer": "buffer die"}
