@@ -14,12 +14,15 @@ from ..functional.faults import fault_error
 from . import npu as npu_time
 from . import pim as pim_time
 from .dram import refresh_all
+from .pim_streams import Streams, build_streams, larger, no_streams
 from .tables import (
     AT_LOG_SIZE,
+    CHANNEL_FACTS,
     DONE,
     END,
     FAULTED,
     FINISHED,
+    HANDED_FROM,
     LOG_FIELDS,
     STREAM,
     TIME,
@@ -28,7 +31,9 @@ from .tables import (
     command_names,
 )
 
-SLACK_PS = 50_000  # how far a program may run ahead of another one before they take turns
+SLACK_PS = 50_000  # how far a program of the NPU may run ahead of another one before they take turns
+AHEAD_PS = 500_000  # the same beside a program of the PIM, whose commands go along in time with every transfer
+QUEUE, LONGEST_QUEUE = 1024, 1 << 16  # instructions of a channel that are decoded ahead
 
 
 class TimingError(SimulationError):
@@ -68,6 +73,7 @@ class TimingModel:
         self.sequences = np.zeros((0, len(SEQUENCE_FIELDS)), np.int64)
         self._vector_free = np.zeros(1, np.int64)
         self._running: list[_Walk] = []
+        self._no_streams = no_streams()
         self._begun = 0
         self._by_program: dict[int, _Launches] = {}
         self._first_ps: int | None = None
@@ -102,11 +108,15 @@ class TimingModel:
             start = int(walk.place[TIME])
             walk.queues = npu_time.build_queues(self.arrays, program.semaphores, start, self._vector_free)
         else:
+            walk.place[HANDED_FROM] = walk.place[TIME]
             for word in (STREAM, DONE):
                 places = self.dram.channels[:, word]
                 np.maximum(places, walk.place[TIME], out=places)
         self._running.append(walk)
-        self._by_program.setdefault(program_index, _Launches(program))
+        launches = self._by_program.setdefault(program_index, _Launches(program))
+        if program.device == "pim":
+            channels = self.machine["memory"]["channels"]
+            walk.streams = build_streams(channels, QUEUE, launches.by_tag, walk.place)
         self._first_ps = start_ps if self._first_ps is None else min(self._first_ps, start_ps)
         return walk.number
 
@@ -119,14 +129,21 @@ class TimingModel:
             walk = min(self._running, key=lambda one: one.now_ps) if together else self._running[0]
             if walk.finished:
                 break
-            others = [one.now_ps for one in self._running if one is not walk] if together else []
-            self._step(walk, min(others) + SLACK_PS if others else None)
+            self._step(walk, self._horizon(walk) if together else None)
         self._running.remove(walk)
         finish_ps = walk.now_ps
         self._refresh(finish_ps, walk)
         self._by_program[walk.index].add(finish_ps - walk.start_ps, walk.counters)
         self._last_ps = max(self._last_ps, finish_ps)
         return walk.number, finish_ps
+
+    def _horizon(self, walk: "_Walk") -> int | None:
+        """How far a program may go before others have caught up, in ps; None: it is alone."""
+        others = [one for one in self._running if one is not walk]
+        if walk.unit == "pim":
+            return min((one.now_ps for one in others), default=None)
+        limits = [one.now_ps + (AHEAD_PS if one.unit == "pim" else SLACK_PS) for one in others]
+        return min(limits, default=None)
 
     def _step(self, walk: "_Walk", horizon_ps: int | None) -> None:
         """Advance one program to its end, or to the first instruction that starts after the horizon."""
@@ -140,16 +157,23 @@ class TimingModel:
                 horizon = min(limit, int(walk.place[TIME]) + self._slice_ps // walk.clock_ps + 1)
             place = (walk.code, walk.terms, walk.registers, self.sequences, walk.row, walk.place, np.int64(horizon))
             if program.device == "npu":
+                memory = (self.dram.tables, self.dram.state, self._streams_beside())
                 counters = (self._npu_counters, launches.by_tag, self._fault)
-                status = npu_time.run_npu(self.dram.tables, self.dram.state, self.npu, walk.queues, *place, *counters)
+                status = npu_time.run_npu(*memory, self.npu, walk.queues, *place, *counters)
             else:
-                counters = (self._pim_counters, launches.by_tag, self._fault)
-                status = pim_time.run_pim(self.dram.tables, self.dram.state, *place, *counters)
+                memory = (self.dram.tables, self.dram.state, walk.streams)
+                status = pim_time.run_pim(*memory, *place, self._pim_counters, self._fault)
+                if status == pim_time.FULL and walk.streams.items.shape[1] < LONGEST_QUEUE:
+                    walk.streams = larger(walk.streams, self.dram.channels[:, :CHANNEL_FACTS])
             if status == FAULTED:
                 raise TimingError(str(fault_error(program, self._fault)))
             walk.finished = status == FINISHED
             self._hand_over(program)
         walk.count(before, self._totals())
+
+    def _streams_beside(self) -> Streams:
+        """The queues of the PIM program that is running."""
+        return next((walk.streams for walk in self._running if walk.streams is not None), self._no_streams)
 
     def _hand_over(self, program: Program) -> None:
         """Give the rows of the log to whoever wants them, and begin it anew."""
@@ -258,6 +282,7 @@ class _Walk:
         self.place = np.zeros(WALK_FIELDS, np.int64)
         self.place[[TIME, END]] = -(-start_ps // clock_ps)
         self.queues: Any = None
+        self.streams: Streams | None = None
         self.finished = False
         self.counters: list[Any] = [0, 0, 0]
 
