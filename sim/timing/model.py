@@ -233,7 +233,8 @@ class TimingModel:
             "pim_buffer_byte": pim["buffer_bytes"],
             "softmax_element": pim["softmax_elements"],
         }
-        energy = energy_fj(self.machine, commands, events, elapsed_ps)
+        parts = self._parts(commands, pim)
+        energy = energy_fj(self.machine, parts, events, elapsed_ps)
         return {
             "time_ps": elapsed_ps,
             "commands": commands,
@@ -260,8 +261,19 @@ class TimingModel:
             "instructions": {"npu": npu["instructions"], "pim": pim["instructions"]},
             "events": events,
             "energy_fj": energy,
-            "energy_missing": missing(self.machine, commands, events),
+            "energy_missing": missing(self.machine, parts, events),
         }
+
+    def _parts(self, commands: dict[str, int], pim: dict[str, int]) -> dict[str, int]:
+        """Commands whose energy counts: those that hold MACs and a result as these."""
+        instructions = self.machine["pim"]["instruction"]
+        joined = instructions.get("read_acc", {}).get("joined", "")
+        if not joined:
+            return commands
+        (mac,), (result,) = instructions["mac"]["commands"], instructions["read_acc"]["commands"]
+        columns = pim["mac_columns"] // instructions["mac"]["columns_per_command"]
+        parts = {name: count for name, count in commands.items() if name != joined}
+        return parts | {mac: columns, result: commands[result] + commands[joined]}
 
 
 class _Walk:

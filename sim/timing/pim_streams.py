@@ -164,14 +164,14 @@ def _next_of_item(tables, state, base, item):
         return max(at, ready_at(tables, state, base, command, tables[place + TARGET])) if command >= 0 else at
     if kind == MAC_READ:
         return max(at, ready_at(tables, state, base, tables[JOINED], first_target(tables, tables[JOINED])))
-    if kind == MAC or kind == READ_ACC:
+    if kind in (MAC, READ_ACC):
         command = tables[tables[_entry(tables, kind) + FIRST_COMMAND]]
         return max(at, ready_at(tables, state, base, command, first_target(tables, command)))
     if kind == COPY_ROW:
         if tables[HEADER] >= 0:
             return _begin(tables, state, base, at, _copy_estimate(tables, state, base, item))
         return at
-    if kind == ACCESS_READ or kind == ACCESS_WRITE:
+    if kind in (ACCESS_READ, ACCESS_WRITE):
         bank = tables[tables[AT_BANK] + item[FIRST]]
         command = tables[WR] if kind == ACCESS_WRITE else tables[RD]
         if state[row_slot(tables, base, ZERO, bank)] != item[SECOND]:
@@ -354,6 +354,14 @@ def refresh_due(tables, state, base, overdue):
 
 @bare
 def _header_time(tables, state, base, at):
+    """When the controller decides whether a row begins: with the first command that closes the last one, or the header."""
+    entry = _entry(tables, PRECHARGE)
+    command = tables[tables[entry + FIRST_COMMAND]]
+    first, count = command_field(tables, command, NODES), command_field(tables, command, NODE_COUNT)
+    for place in range(first, first + count * NODE_FIELDS, NODE_FIELDS):
+        if state[row_slot(tables, base, tables[DUAL], tables[tables[place + MEMBERS]])] >= 0:
+            at = max(at, ready_at(tables, state, base, command, tables[place + TARGET]))
+            break
     return max(at, ready_at(tables, state, base, tables[HEADER], first_target(tables, tables[HEADER])))
 
 
@@ -365,7 +373,7 @@ def _announce(tables, state, base, item):
     at = _header_time(tables, state, base, state[base + STREAM])
     if not _may_begin(tables, state, base, at, _row_estimate(tables, state, base, item)):
         return False
-    at = close_pim_rows(tables, state, base, state[base + STREAM], NONE, item[TAG])
+    at = close_pim_rows(tables, state, base, at, NONE, item[TAG])
     at = issue(tables, state, base, header, first_target(tables, header), at, ONE, item[FIRST], NONE, item[TAG])
     state[base + STREAM] = at + 1
     state[base + ROW_IN_USE] = 1
