@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..frontends.model import ModelConfig
-from ..sim.placement import Assignment, assign, attention_rows, first_half
+from ..sim.placement import Assignment, assign, attention_rows, deal_heads, first_half
 from ..sim.requests import cached_tokens, draw_requests, read_requests
 from .errors import CommandError
 
@@ -25,6 +25,8 @@ class Batch:
     slots: list[int]
     requests: list[int]
     first_half: int
+    groups: int = 1
+    """Groups of channels; slot s is in group s mod groups."""
 
     @property
     def slot_count(self) -> int:
@@ -33,6 +35,19 @@ class Batch:
     def table(self, step: int) -> list[tuple[int, int, int, int]]:
         """The sequence table of the step-th decode step."""
         return [(row, 1, past + step, slot) for row, (past, slot) in enumerate(zip(self.past, self.slots, strict=True))]
+
+    def micro_batches(self, count: int) -> list[Batch]:
+        """The sequences dealt out to `count` batches, group of channels by group, each with halves of its own."""
+        order = sorted(range(len(self.past)), key=lambda index: (self.slots[index] % self.groups, self.slots[index]))
+        return [self.part(order[place::count]) for place in range(count)]
+
+    def part(self, indices: Sequence[int]) -> Batch:
+        """Some of the sequences, in halves that share every group equally."""
+        halves = first_half([self.slots[index] % self.groups for index in indices], self.groups)
+        first = [index for index, half in zip(indices, halves, strict=True) if half]
+        chosen = [*first, *(index for index in indices if index not in set(first))]
+        past, slots, requests = ([values[i] for i in chosen] for values in (self.past, self.slots, self.requests))
+        return Batch(past, slots, requests, len(first), self.groups)
 
 
 def lengths_of(spec: str, seed: int, longest: int) -> list[int]:
@@ -50,15 +65,23 @@ def lengths_of(spec: str, seed: int, longest: int) -> list[int]:
 
 
 def make_batch(
-    lengths: Sequence[int], config: ModelConfig, machine: dict, cache_channels: int, how: Assignment
+    lengths: Sequence[int],
+    config: ModelConfig,
+    machine: dict,
+    cache_channels: int,
+    how: Assignment,
+    tensor_parallel: int = 1,
 ) -> Batch:
-    """Slots by the assignment of sequences to groups of `cache_channels` channels; halves that share every group equally."""
+    """Slots by the assignment of sequences to groups of `cache_channels` channels; halves that share every group equally.
+
+    Each of `tensor_parallel` devices has a part of the heads of every sequence.
+    """
     memory = machine["memory"]
     groups = memory["channels"] // cache_channels
     banks = memory["pseudo_channels"] * memory["ranks"] * memory["bank_groups"] * memory["banks_per_group"]
     loads = []
     for length in lengths:
-        width = config.heads * config.head_dim
+        width = config.heads // tensor_parallel * config.head_dim
         copies, tiles = attention_rows(
             length + 1, width, config.head_dim, banks * cache_channels, memory["row_bytes"] // 2
         )
@@ -71,4 +94,11 @@ def make_batch(
         slots.append(taken[group] * groups + group)
         taken[group] += 1
     order = sorted(range(len(lengths)), key=lambda index: (not halves[index], index))
-    return Batch([lengths[i] for i in order], [slots[i] for i in order], order, sum(halves))
+    return Batch([lengths[i] for i in order], [slots[i] for i in order], order, sum(halves), groups)
+
+
+def head_batch(lengths: Sequence[int], heads: int, channels: int, how: Assignment) -> Batch:
+    """Slots for caches with a head in a channel, of `heads` key heads; halves of every other sequence."""
+    slots = deal_heads(lengths, heads, channels, how)
+    order = sorted(range(len(lengths)), key=lambda index: (slots[index] % 2, slots[index]))
+    return Batch([lengths[i] for i in order], [slots[i] for i in order], order, -(-len(order) // 2))

@@ -90,9 +90,13 @@ def time_prefill(engine: Engine, length: int, batch: int, chunk: int) -> None:
             engine.step([0] * new, [(0, new, past, slot)])
 
 
-def time_decode(engine: Engine, past: int, batch: int) -> None:
-    """One token for every sequence of the batch, each after `past` others."""
-    engine.step([0] * batch, [(slot, 1, past, slot) for slot in range(batch)])
+def time_decode(engine: Engine, past: int, batch: int, stages: int = 1) -> None:
+    """One token for every sequence of the batch, each after `past` others: a step for every part of the batch, of which
+    there are as many as pipeline stages.
+    """
+    for part in range(stages):
+        slots = range(part, batch, stages)
+        engine.step([0] * len(slots), [(row, 1, past, slot) for row, slot in enumerate(slots)])
 
 
 @dataclass

@@ -40,6 +40,8 @@ class RunOptions:
     assign: Literal["min-load", "round-robin"] | None = None
     cache_channels: int | None = None
     log: str | None = None
+    tensor_parallel: int | None = None
+    pipeline_stages: int | None = None
 
     @property
     def is_image(self) -> bool:
@@ -85,6 +87,7 @@ def check_options(options: RunOptions) -> None:
         "--batch": options.batch is not None,
         "--ignore-capacity": options.ignore_capacity,
         "--requests": options.requests is not None,
+        "--pipeline-stages above 1": (options.pipeline_stages or 1) > 1 and options.at is None,
     }
     for name, given in needs.items():
         if given and not options.timing_only:
@@ -110,8 +113,8 @@ def check_options(options: RunOptions) -> None:
             if conflicts[name]:
                 raise UsageError(f"{name} with --prompt-ids")
     if options.is_image:
-        for name in ("machine", "place", "context", "chunk", "batch", "at"):
+        for name in ("machine", "place", "context", "chunk", "batch", "at", "tensor_parallel", "pipeline_stages"):
             if getattr(options, name) is not None:
-                raise UsageError(f"--{name} with an image: it was fixed when the image was compiled")
+                raise UsageError(f"--{name.replace('_', '-')} with an image: it was fixed when the image was compiled")
     elif options.weights is not None:
         raise UsageError(f"--weights needs an image ({IMAGE_SUFFIX})")

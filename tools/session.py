@@ -6,16 +6,18 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..backends.isa.container import load_image
 from ..frontends.errors import ModelFileError
 from ..frontends.gguf import read_gguf
 from ..frontends.model import SMOLLM2, Model, find_smollm2, load_model
+from ..frontends.shards import ShardStore, shard_stores
+from ..frontends.weights import WeightStore
 from ..machines.loader import load_machine
 from ..passes.pipelines import PipelineOptions
-from .batch import Batch, lengths_of, make_batch
-from .build import Build, model_meta
+from .batch import Batch, head_batch, lengths_of, make_batch
+from .build import Build, attention_of, model_meta
 from .commands.arguments import DEFAULT_MACHINE, DEFAULT_PLACE, DEFAULT_PROMPT
 from .errors import CommandError
 from .generation import Engine, Simulator, TextStream, generate, generate_batch, time_decode, time_prefill
@@ -125,13 +127,23 @@ class _Session:
             lengths = lengths_of(options.requests, options.seed, longest)
         else:
             lengths = [len(prompt) for prompt in self.prompts]
+        how, tensor = options.assign or "min-load", options.tensor_parallel or 1
+        if self.attention == "heads":
+            if options.cache_channels is not None:
+                raise CommandError(f"--cache-channels on {machine['name']}, which keeps heads in channels of their own")
+            return head_batch(lengths, -(-model.config.kv_heads // tensor), machine["memory"]["channels"], how)
         channels = options.cache_channels or 1
         if machine["memory"]["channels"] % channels:
             raise CommandError(
                 f"--cache-channels is {channels}, expected a divisor of the {machine['memory']['channels']} channels of "
                 f"{machine['name']}"
             )
-        return make_batch(lengths, model.config, machine, channels, options.assign or "min-load")
+        return make_batch(lengths, model.config, machine, channels, how, tensor)
+
+    @property
+    def attention(self) -> Literal["heads", "tokens"]:
+        """The layout of caches: a head in a channel where the machine has commands for that."""
+        return attention_of(self.options.machine or DEFAULT_MACHINE)
 
     def read_prompts(self, path: str) -> list[list[int]]:
         """Token ids of every line of a file."""
@@ -203,17 +215,26 @@ class _Session:
         machine = options.machine or DEFAULT_MACHINE
         self.machine = load_machine(machine).to_dict()
         self.place = options.place or DEFAULT_PLACE
+        stages = options.pipeline_stages or 1
+        sequences = len(self.batch.past) if self.batch else options.batch or 1
+        if options.timing_only and sequences < stages:
+            raise CommandError(
+                f"--pipeline-stages is {stages}, expected at most the {sequences} sequences: each stage works on some"
+            )
         pipeline_options = PipelineOptions(
             machine,
             self.place,
             phase="decode" if options.no_prefill else "mixed",
-            batch=len(self.batch.past) if self.batch else options.batch or 1,
+            batch=sequences,
             context=self.context,
             new_tokens=None if options.no_prefill else max(options.chunk or 32, len(self.prompts)),
             ignore_capacity=options.ignore_capacity,
             sub_batches=options.sub_batches,
-            cache_channels=(options.cache_channels or 1) if self.batch else 0,
+            cache_channels=(options.cache_channels or 1) if self.batch and self.attention == "tokens" else 0,
             cache_slots=self.batch.slot_count if self.batch else 0,
+            tensor_parallel=options.tensor_parallel or 1,
+            pipeline_stages=stages,
+            attention=self.attention,
         )
         build = Build(model.build_module(), pipeline_options, meta=model_meta(model, options.model))
 
@@ -222,6 +243,7 @@ class _Session:
 
         if options.at is None:
             self.image = build.image(tell)
+            self.module = build.module
         else:
             self.module = build.to(options.at, tell)
 
@@ -230,11 +252,9 @@ class _Session:
         options, model, image = self.options, self.model, self.image
         self.listener.stage("filling the memory")
         if image is None:
-            from ..interpreters.run import make_interpreter
-
             assert model is not None
             self.chunk = options.chunk or 32
-            return make_interpreter(self.module, model.store, 1, self.context)
+            return self.interpreter(model)
         self.chunk = image.bounds["new_tokens"]
         self.machine, self.place = image.machine, image.meta.get("policy") or "as in the module"
         from ..sim import kernel_cache
@@ -249,10 +269,32 @@ class _Session:
             if options.log is not None:
                 self.log = ProgramLog(image.machine)
             self.timing = TimingModel(image, ROWS, self.log.add) if self.log else TimingModel(image)
-        system = System(image, self.timing, functional=not options.timing_only)
+        self.stages = image.meta.get("pipeline_stages", 1)
+        devices = image.meta.get("tensor_parallel", 1)
+        system = System(image, self.timing, functional=not options.timing_only, devices=devices)
         if model is not None and not options.timing_only:
-            system.load(model.store)
+            system.load(*self.stores(model, devices))
         return Simulator(system)
+
+    def interpreter(self, model: Model) -> Engine:
+        """That of the stage that the module is at; of a module for several devices, on all of them."""
+        from ..interpreters.run import make_interpreter
+        from ..interpreters.sharded import ShardedInterpreter
+
+        stages = self.options.pipeline_stages or 1
+        if model.config.layers % stages:
+            raise CommandError(f"--pipeline-stages with data needs a divisor of the {model.config.layers} layers")
+        if stages == (self.options.tensor_parallel or 1) == 1:
+            return make_interpreter(self.module, model.store, 1, self.context)
+        return ShardedInterpreter(self.module, self.stores(model, 0), 1, self.context)
+
+    def stores(self, model: Model, devices: int) -> Sequence[ShardStore | WeightStore]:
+        """The weights of each device."""
+        if devices == 1:
+            return [model.store]
+        if self.options.is_image:
+            raise CommandError(f"{self.options.model}: is for {devices} devices, of an image only with --timing-only")
+        return shard_stores(self.module, model.store)
 
     def produce(self) -> Report:
         """Tokens, one after another."""
@@ -285,9 +327,10 @@ class _Session:
         if self.batch is not None:
             return self.time_batch(self.batch)
         assert options.prompt_length is not None
-        batch = options.batch or (image.bounds["sequences"] if options.is_image else 1)
-        if batch > image.bounds["sequences"]:
-            raise CommandError(f"--batch is {batch}, {options.model} takes {image.bounds['sequences']} sequences")
+        most = image.bounds["sequences"] if self.stages == 1 else image.bounds["slots"]
+        batch = options.batch or (most if options.is_image else 1)
+        if batch > most:
+            raise CommandError(f"--batch is {batch}, {options.model} takes {most} sequences")
         length, phases, before = options.prompt_length, [], None
         if not options.no_prefill:
             self.listener.stage(f"timing the prefill of {length} tokens")
@@ -299,7 +342,7 @@ class _Session:
         begin = time.perf_counter()
         for past in range(length, length + options.tokens):
             self.listener.stage(f"timing the decoding of token {past - length + 1} of {options.tokens}")
-            time_decode(self.engine, past, batch)
+            time_decode(self.engine, past, batch, self.stages)
         seconds = time.perf_counter() - begin
         phases.append(Phase("decode", options.tokens * batch, options.tokens, seconds, before, self.statistics()))
         return self.report(phases, [], None, batch)
@@ -336,7 +379,8 @@ class _Session:
         assert isinstance(self.engine, Simulator)
         for step in range(tokens):
             self.listener.stage(f"timing the decoding of token {step + 1} of {tokens}")
-            self.engine.step([0] * len(batch.past), batch.table(step), batch.first_half)
+            for part in batch.micro_batches(self.stages) if self.stages > 1 else [batch]:
+                self.engine.step([0] * len(part.past), part.table(step), part.first_half)
         seconds = time.perf_counter() - begin
         phase = Phase("decode", tokens * len(batch.past), tokens, seconds, None, self.statistics())
         return self.report([phase], [], None, len(batch.past))
@@ -357,6 +401,10 @@ class _Session:
             "place": self.place,
             "context": self.context,
             "batch": batch,
+            "tensor_parallel": options.tensor_parallel
+            or (self.image.meta.get("tensor_parallel", 1) if self.image else 1),
+            "pipeline_stages": options.pipeline_stages
+            or (self.image.meta.get("pipeline_stages", 1) if self.image else 1),
             "at": options.at,
             "timing_only": options.timing_only,
             "clock_ps": machine["memory"]["clock_ps"],

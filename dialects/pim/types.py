@@ -65,12 +65,13 @@ class ValuesAttr(RecordAttr):
 
 @irdl_attr_definition
 class HeadKeysAttr(RecordAttr):
-    """A key cache with a head in a channel, as AttAcc lays it out: head h in channel h mod channels.
+    """A key cache with a head in a channel, as AttAcc lays it out: heads of all slots are dealt to the channels in turn.
+    Head h of slot s has place h * slots + s, which is place div channels in channel place mod channels.
 
     A channel has `parts` parts; bank b is bank b div parts of part b mod parts. Token t is in part t mod parts, and takes
     `columns` columns in each bank of the part: dimension j in bank j div (16 columns) there, column
     (t div parts) * columns + (j div 16) mod columns of the head. The columns of a head follow each other from row
-    ((layer * slots + slot) * heads_per_channel + h div channels) * rows_per_head on.
+    (layer * heads_per_channel + place div channels) * rows_per_head on.
 
     Example: `#pim.head_keys<slots = 1, heads_per_channel = 2, parts = 16, columns = 2, rows_per_head = 8, head_dim = 128>`
     """

@@ -75,7 +75,7 @@ def choose_head_keys(slots: int, context: int, heads: int, head_dim: int, memory
     columns = _columns_of_part(head_dim, memory)
     return HeadKeysAttr.of(
         slots=slots,
-        heads_per_channel=-(-heads // memory.channels),
+        heads_per_channel=-(-heads * slots // memory.channels),
         parts=memory.parts,
         columns=columns,
         rows_per_head=-(-(-(-context // memory.parts) * columns) // memory.row_columns),
@@ -93,7 +93,7 @@ def choose_head_values(slots: int, context: int, heads: int, head_dim: int, memo
         )
     return HeadValuesAttr.of(
         slots=slots,
-        heads_per_channel=-(-heads // memory.channels),
+        heads_per_channel=-(-heads * slots // memory.channels),
         parts=memory.parts,
         tokens=tokens,
         rows_per_head=-(-_columns_of_part(head_dim, memory) * tokens // memory.row_columns),

@@ -80,8 +80,7 @@ def rows_of(tensor: host.MemoryOp, channels: int) -> int | None:
         case ValuesAttr() as layout:
             return shape[0] * places_of(layout, channels) * layout.integer("rows_per_sequence")
         case HeadKeysAttr() | HeadValuesAttr() as layout:
-            slot = layout.integer("heads_per_channel") * layout.integer("rows_per_head")
-            return shape[0] * layout.integer("slots") * slot
+            return shape[0] * layout.integer("heads_per_channel") * layout.integer("rows_per_head")
         case StagingAttr() as layout:
             return layout.integer("rows")
         case _:

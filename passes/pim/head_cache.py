@@ -22,7 +22,6 @@ class HeadCache:
         symbol: str,
         kind: type[HeadKeysAttr] | type[HeadValuesAttr],
         layer: SSAValue,
-        slot: SSAValue,
         context: CommandContext,
     ):
         layout = context.layout(symbol, kind)
@@ -32,16 +31,20 @@ class HeadCache:
         self.head_dim = layout.integer("head_dim")
         self.tokens = layout.integer("tokens") if isinstance(layout, HeadValuesAttr) else 0
         self.rows_per_head = layout.integer("rows_per_head")
-        slot_rows = layout.integer("heads_per_channel") * self.rows_per_head
-        self.base = context.build.address_of(symbol)
-        self.base += AffineSum.of(layer) * (layout.integer("slots") * slot_rows) + AffineSum.of(slot) * slot_rows
+        self.slots = layout.integer("slots")
+        layer_rows = layout.integer("heads_per_channel") * self.rows_per_head
+        self.base = context.build.address_of(symbol) + AffineSum.of(layer) * layer_rows
+
+    def place(self, head: Scalar, slot: SSAValue) -> AffineSum:
+        """The place of a head of a slot, which are dealt to the channels in turn."""
+        return AffineSum.of(head) if self.slots == 1 else AffineSum.of(head) * self.slots + slot
 
 
 def kv_append(op: pim.KVAppendOp, context: CommandContext) -> None:
     """A new token's key and value to the banks of its part: dimensions in pieces of whole columns, in order."""
     build, memory = context.build, context.memory
-    keys = HeadCache(symbol_of(op.keys), HeadKeysAttr, op.layer, op.slot, context)
-    values = HeadCache(symbol_of(op.values), HeadValuesAttr, op.layer, op.slot, context)
+    keys = HeadCache(symbol_of(op.keys), HeadKeysAttr, op.layer, context)
+    values = HeadCache(symbol_of(op.values), HeadValuesAttr, op.layer, context)
     layout = context.layout(symbol_of(op.keys), HeadKeysAttr)
     parts, depth, width = layout.integer("parts"), layout.integer("columns"), memory.column_bytes
     size = context.columns_of(keys.head_dim, "head dimension")
@@ -50,8 +53,9 @@ def kv_append(op: pim.KVAppendOp, context: CommandContext) -> None:
         part = build.remainder(position, parts, "part")
         number = AffineSum.of(build.floordiv(position, parts, "number"))
         with build.loop(keys.heads, "head") as head:
-            channel = build.remainder(head, memory.channels, "channel")
-            turn = build.floordiv(head, memory.channels, "turn")
+            place_of_head = keys.place(head, op.slot)
+            channel = build.remainder(place_of_head, memory.channels, "channel")
+            turn = build.floordiv(place_of_head, memory.channels, "turn")
 
             def write(cache: HeadCache, buffer: SSAValue, piece: Scalar, bank: Scalar, column: AffineSum) -> None:
                 """One column of a bank of the part."""

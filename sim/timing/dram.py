@@ -9,7 +9,6 @@ from .buses import column_cycle, row_cycle
 from .engine import forbid, forbid_run, ready_at
 from .tables import (
     ACT,
-    AT_BANK,
     AT_COMMAND,
     AT_COUNTS,
     AT_DUE,
@@ -28,6 +27,7 @@ from .tables import (
     DUAL,
     FIRST_COMMAND,
     HEADER,
+    HEADS,
     IN_REGISTER_MODE,
     INSTRUCTION_FIELDS,
     LATENCY,
@@ -43,6 +43,7 @@ from .tables import (
     NONE,
     ONE,
     PRE,
+    PRE_PIM,
     PRECHARGE,
     REF,
     REFRESH_INTERVAL,
@@ -83,7 +84,7 @@ def issue(tables, state, base, command, target, at, count, row, column, tag):
     spacing = command_field(tables, command, SPACING)
     at = column_cycle(tables, state, base, command, target, at, count, spacing)
     forbid_run(tables, state, base, command, target, at, count, spacing)
-    _record(tables, state, base, command, target, at, count, spacing, row, column, tag, ONE)
+    record(tables, state, base, command, target, at, count, spacing, row, column, tag)
     return at
 
 
@@ -94,7 +95,10 @@ def issue_joined(tables, state, base, command, target, at, columns, row, column,
     forbid_run(
         tables, state, base, command, target, at, max(columns, command_field(tables, command, MIN_COLUMNS)), ZERO
     )
-    _record(tables, state, base, command, target, at, ONE, ONE, row, column, tag, columns)
+    record(tables, state, base, command, target, at, ONE, ONE, row, column, tag)
+    size = state[tables[AT_LOG_SIZE]]
+    if 0 < size <= tables[LOG_CAPACITY]:
+        state[tables[AT_LOG] + size * _LOG_WORDS - 1] = columns
     return at
 
 
@@ -110,12 +114,12 @@ def issue_row_command(tables, state, base, command, target, at, row, tag):
     """Issue an activate, precharge or refresh; its cycle."""
     at = row_cycle(tables, state, base, command, target, at)
     forbid(tables, state, base, command, target, at)
-    _record(tables, state, base, command, target, at, ONE, ONE, row, NONE, tag, ONE)
+    record(tables, state, base, command, target, at, ONE, ONE, row, NONE, tag)
     return at
 
 
 @bare
-def _record(tables, state, base, command, target, at, count, spacing, row, column, tag, columns):
+def record(tables, state, base, command, target, at, count, spacing, row, column, tag):
     """Count and log a run of commands."""
     state[base + tables[AT_COUNTS] + command] += count
     if tables[LOG_CAPACITY] > 0:
@@ -126,7 +130,7 @@ def _record(tables, state, base, command, target, at, count, spacing, row, colum
             state[place], state[place + 1], state[place + 2] = at, command, base // tables[CHANNEL_WORDS]
             state[place + 3], state[place + 4], state[place + 5] = target, row, column
             state[place + 6], state[place + 7], state[place + 8] = count, spacing, tag
-            state[place + 9] = columns
+            state[place + 9] = 1
 
 
 @bare
@@ -138,6 +142,19 @@ def set_mode(tables, state, base, command, at, tag):
     at = issue(tables, state, base, switch, first_target(tables, switch), at, ONE, NONE, NONE, tag)
     state[base + IN_REGISTER_MODE], state[base + MODE_SINCE] = wanted, at + 1
     return at + 1
+
+
+@bare
+def close_all(tables, state, base, at, tag):
+    """Close the rows of a channel with one command, if any is open; the cycle after it."""
+    for bank in range(tables[BANKS]):
+        if state[row_slot(tables, base, ZERO, bank)] >= 0:
+            target = first_target(tables, tables[PRE_PIM])
+            at = issue_row_command(tables, state, base, tables[PRE_PIM], target, at, NONE, tag) + 1
+            for other in range(tables[BANKS]):
+                state[row_slot(tables, base, ZERO, other)] = NONE
+            break
+    return at
 
 
 @bare
@@ -156,13 +173,21 @@ def refresh(tables, state, base, node, now):
     """Issue the refreshes of a node that are due by cycle `now`, after the rows in use are done, then in time; the cycle
     after the last one, 0 if they have to wait for a PIM row in use.
     """
+    return refresh_from(tables, state, base, node, now, ZERO)
+
+
+@bare
+def refresh_from(tables, state, base, node, now, at):
+    """`refresh`, none of it before cycle `at`: where no rule keeps it behind the precharges before it."""
     if _rows_in_use(tables, state, base, node):
         return ZERO
     command, interval, place = tables[REF], tables[REFRESH_INTERVAL], base + tables[AT_DUE] + node
     due = state[place]
-    begin = max(due, state[base + MODE_SINCE])
+    begin = max(at, max(due, state[base + MODE_SINCE]))
     if state[base + IN_REGISTER_MODE]:
         begin = set_mode(tables, state, base, command, max(begin, state[base + STREAM]), ZERO)
+    if tables[HEADS]:
+        begin = close_all(tables, state, base, begin, ZERO)
     for bank in range(tables[BANKS]):
         slot = row_slot(tables, base, ZERO, bank)
         if tables[tables[AT_REFRESH_NODE] + bank] == node and state[slot] >= 0:
@@ -176,7 +201,7 @@ def refresh(tables, state, base, node, now):
         due += interval
         if at < due <= now and ready_at(tables, state, base, command, target) <= due:
             count = (now - due) // interval + 1  # nothing happened meanwhile: they are in time
-            _record(tables, state, base, command, target, due, count, interval, NONE, NONE, ZERO, ONE)
+            record(tables, state, base, command, target, due, count, interval, NONE, NONE, ZERO)
             due += count * interval
             forbid(tables, state, base, command, target, due - interval)
             at = due - interval

@@ -7,6 +7,20 @@ from ...backends.isa.spec import HEADER as WORDS
 from ..functional.dispatch import FAILED, FAULT_PC, LAST_CONTROL, MAX_INT, columns, control, fetch, within
 from ..functional.dispatch import FINISHED as HALTED
 from ..functional.jit import bare, bare_entry
+from . import pim_heads
+from .pim_counters import (
+    BUFFER,
+    COPIED,
+    INSTRUCTIONS,
+    MAC_BUSY,
+    MAC_COLUMNS,
+    MACS,
+    READ,
+    RESULT,
+    SOFTMAX_BUSY,
+    SOFTMAX_ELEMENTS,
+    WRITTEN,
+)
 from .pim_streams import (
     ACCESS_READ,
     ACCESS_WRITE,
@@ -43,6 +57,7 @@ from .tables import (
     HANDED_OVER,
     HEAD,
     HEADER,
+    HEADS,
     IDLE,
     JOINED,
     LANES,
@@ -52,9 +67,10 @@ from .tables import (
     OPENING,
     PAUSED,
     PC,
+    QUEUE_END,
     RELEASED,
-    SOFTMAX_ELEMENTS,
     SOFTMAX_LATENCY,
+    SOFTMAX_RATE,
     STREAM,
     TAIL,
     TIME,
@@ -62,33 +78,6 @@ from .tables import (
     ZERO,
     numbers,
 )
-
-COUNTERS = (
-    "buffer_bytes",
-    "copied_bytes",
-    "mac_columns",
-    "macs",
-    "mac_busy_cycles",
-    "result_bytes",
-    "written_bytes",
-    "read_bytes",
-    "softmax_elements",
-    "softmax_busy_cycles",
-    "instructions",
-)
-(
-    _BUFFER,
-    _COPIED,
-    _MAC_COLUMNS,
-    _MACS,
-    _MAC_BUSY,
-    _RESULT,
-    _WRITTEN,
-    _READ,
-    _SOFTMAX_ELEMENTS,
-    _SOFTMAX_BUSY,
-    _INSTRUCTIONS,
-) = numbers(0, len(COUNTERS))
 
 _write_buffer, _copy_row, _activate, _mac, _read_acc, _precharge = (
     columns(PIM[name]) for name in ("write_buffer", "copy_row", "activate", "mac", "read_acc", "precharge")
@@ -133,7 +122,7 @@ _F16, _F32 = np.int64(2), np.int64(4)  # bytes
 
 
 FULL, _IN_ORDER = numbers(4, 6)
-"""More of what walking returns: the queue of a channel is full; an instruction is for all channels together."""
+"""More of what walking returns: the queue of a channel is full; an instruction is not for the queues."""
 
 
 @bare_entry
@@ -148,7 +137,7 @@ def run_pim(tables, state, streams, code, terms, registers, sequences, row, walk
             return FAULTED
         for channel in range(tables[CHANNELS]):
             advance(tables, state, streams, channel, horizon)
-        counters[_MAC_BUSY] += streams.busy[0]
+        counters[MAC_BUSY] += streams.busy[0]
         streams.busy[0] = 0
         following = _next(tables, state, streams)
         if following < IDLE:
@@ -199,7 +188,7 @@ def _decode(tables, state, streams, code, terms, registers, sequences, row, walk
             if not _fits(tables, row, fault):
                 return FAULTED
         walk[WAITING] = 1
-        if _KINDS[row[0]] < 0:
+        if _KINDS[row[0]] < 0 or (tables[HEADS] and pim_heads.of_heads(row[0])):
             status = _IN_ORDER
             break
         first, count = row[_CHANNEL[row[0]]], ONE
@@ -311,7 +300,7 @@ def _hand_over(tables, walk, row):
 
 @bare
 def _count(streams, row, counters):
-    counters[_INSTRUCTIONS] += 1
+    counters[INSTRUCTIONS] += 1
     streams.by_tag[row[_TAG], 0] += 1
 
 
@@ -320,20 +309,20 @@ def _count_work(tables, row, channels, counters):
     """Count what an instruction does in its channels."""
     opcode, column = row[0], tables[COLUMN_BYTES]
     if opcode == _OP_MAC:
-        counters[_MAC_COLUMNS] += row[_mac.columns] * channels
-        counters[_MACS] += row[_mac.columns] * channels * tables[LANES] * tables[BANKS]
+        counters[MAC_COLUMNS] += row[_mac.columns] * channels
+        counters[MACS] += row[_mac.columns] * channels * tables[LANES] * tables[BANKS]
     elif opcode == _OP_READ_ACC:
-        counters[_RESULT] += row[_read_acc.banks] * _F32 * channels
+        counters[RESULT] += row[_read_acc.banks] * _F32 * channels
     elif opcode == _OP_WRITE_BUFFER:
-        counters[_BUFFER] += row[_write_buffer.columns] * column * channels
+        counters[BUFFER] += row[_write_buffer.columns] * column * channels
     elif opcode == _OP_COPY_ROW:
-        counters[_COPIED] += row[_copy_row.columns] * column * channels
+        counters[COPIED] += row[_copy_row.columns] * column * channels
     elif opcode == _OP_WRITE:
-        counters[_WRITTEN] += row[_write.bytes]
+        counters[WRITTEN] += row[_write.bytes]
     elif opcode == _OP_READ:
-        counters[_READ] += row[_write.bytes]
+        counters[READ] += row[_write.bytes]
     elif opcode == _OP_SCATTER:
-        counters[_WRITTEN] += row[_scatter.banks] * _F16
+        counters[WRITTEN] += row[_scatter.banks] * _F16
 
 
 @bare
@@ -361,14 +350,16 @@ def _latest(tables, state, at):
     """When all channels are through with the instructions so far."""
     for channel in range(tables[CHANNELS]):
         base = _base(tables, channel)
-        at = max(at, max(state[base + STREAM], state[base + DONE]))
+        at = max(at, max(state[base + STREAM], max(state[base + DONE], state[base + QUEUE_END])))
     return at
 
 
 @bare
 def _execute_in_order(tables, state, row, counters):
-    """Execute an instruction that is for all channels together; all before it are done."""
-    if row[0] == _OP_SOFTMAX:
+    """Execute an instruction that is for all channels together, or of attention by heads; all before it are done."""
+    if tables[HEADS] and pim_heads.of_heads(row[0]):
+        pim_heads.execute(tables, state, row, row[_TAG], counters)
+    elif row[0] == _OP_SOFTMAX:
         _barrier(tables, state, row[_softmax.rows] * row[_softmax.cols], counters)
 
 
@@ -376,8 +367,8 @@ def _execute_in_order(tables, state, row, counters):
 def _barrier(tables, state, elements, counters):
     """The softmax unit: after everything before it in all channels, before everything after it."""
     at = _latest(tables, state, ZERO)
-    cycles = tables[SOFTMAX_LATENCY] + -(-elements // tables[SOFTMAX_ELEMENTS])
+    cycles = tables[SOFTMAX_LATENCY] + -(-elements // tables[SOFTMAX_RATE])
     for channel in range(tables[CHANNELS]):
         state[_base(tables, channel) + STREAM] = at + cycles
-    counters[_SOFTMAX_ELEMENTS] += elements
-    counters[_SOFTMAX_BUSY] += cycles
+    counters[SOFTMAX_ELEMENTS] += elements
+    counters[SOFTMAX_BUSY] += cycles

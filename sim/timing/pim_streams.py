@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...backends.isa.pim import PIM
 from ..functional.dispatch import MAX_INT
 from ..functional.jit import bare
 from .dram import (
@@ -28,16 +27,15 @@ from .dram import (
 from .engine import forbid, ready_at
 from .tables import (
     ACCESS_BYTES,
-    ACT,
     ACT_CYCLES,
     AT_BANK,
     AT_DUE,
     AT_INSTRUCTION,
+    AT_WRITE_QUEUE,
     BANKS,
     BURST,
     CHANNEL_WORDS,
     CLOSE_CYCLES,
-    COLUMN_CYCLES,
     COLUMNS_PER_COMMAND,
     COMMANDS,
     DONE,
@@ -50,7 +48,6 @@ from .tables import (
     HEADER,
     IDLE,
     INSTRUCTION_FIELDS,
-    INSTRUCTIONS,
     JOINED,
     LATENCY,
     MEMBERS,
@@ -62,6 +59,8 @@ from .tables import (
     NONE,
     ONE,
     PRE_CYCLES,
+    QUEUE_END,
+    QUEUED,
     RD,
     REFRESH_INTERVAL,
     REFRESH_NODES,
@@ -75,6 +74,7 @@ from .tables import (
     TARGET,
     WINDOW_CYCLES,
     WR,
+    WRITE_QUEUE,
     ZERO,
     numbers,
 )
@@ -152,6 +152,9 @@ def next_command(tables, state, streams, channel):
 @bare
 def _next_of_item(tables, state, base, item):
     kind, at = item[KIND], max(state[base + STREAM], item[HANDED])
+    if kind in (ACCESS_READ, ACCESS_WRITE, SCATTER):
+        return max(at, state[base + tables[AT_WRITE_QUEUE] + state[base + QUEUED]])
+    at = max(at, state[base + QUEUE_END])
     if kind == ACTIVATE:
         step = state[base + STEP]
         if step == 0:
@@ -171,12 +174,6 @@ def _next_of_item(tables, state, base, item):
         if tables[HEADER] >= 0:
             return _begin(tables, state, base, at, _copy_estimate(tables, state, base, item))
         return at
-    if kind in (ACCESS_READ, ACCESS_WRITE):
-        bank = tables[tables[AT_BANK] + item[FIRST]]
-        command = tables[WR] if kind == ACCESS_WRITE else tables[RD]
-        if state[row_slot(tables, base, ZERO, bank)] != item[SECOND]:
-            command = tables[ACT]
-        return max(at, ready_at(tables, state, base, command, bank))
     return at
 
 
@@ -194,7 +191,7 @@ def issue_next(tables, state, streams, channel):
     if _issue_item(tables, state, streams, base, item):
         state[base + HEAD] += 1
         state[base + STEP] = 0
-        end = max(state[base + STREAM], state[base + DONE])
+        end = max(state[base + STREAM], max(state[base + DONE], state[base + QUEUE_END]))
         if end > streams.place[END]:
             streams.by_tag[item[TAG], 1] += end - streams.place[END]
             streams.place[END] = end
@@ -205,6 +202,8 @@ def issue_next(tables, state, streams, channel):
 def _issue_item(tables, state, streams, base, item):
     """Issue a part of an instruction; whether it was the last one."""
     kind, tag = item[KIND], item[TAG]
+    if kind not in (ACCESS_READ, ACCESS_WRITE, SCATTER):
+        empty_queue(tables, state, base)
     if kind == ACTIVATE:
         return _activate(tables, state, base, item)
     if kind == MAC_READ:
@@ -467,6 +466,7 @@ def _scatter(tables, state, base, item):
     row, offset, tag, bank = item[FIRST], item[SECOND], item[TAG], state[base + STEP]
     column = offset // tables[ACCESS_BYTES]
     if tables[_entry(tables, SCATTER) + COMMANDS]:
+        empty_queue(tables, state, base)
         _prepare_row(tables, state, base, tag)
         step = ZERO
         while _row_node(tables, ACTIVATE, step)[0] >= 0:
@@ -484,7 +484,18 @@ def _scatter(tables, state, base, item):
 
 @bare
 def _access(tables, state, base, bank, row, first, last, write, tag):
-    """Read or write access units of one row, in order with the PIM commands of the channel."""
+    """Read or write access units of one row; what stands in the write queue waits for its own bank only."""
     target, command = tables[tables[AT_BANK] + bank], tables[WR] if write else tables[RD]
-    end = access(tables, state, base, target, row, first, command, last - first + 1, state[base + STREAM], tag)
-    state[base + STREAM] = _finish(tables, state, base, command, end)
+    entry = base + tables[AT_WRITE_QUEUE] + state[base + QUEUED]
+    at = max(state[base + STREAM], state[entry])
+    end = access(tables, state, base, target, row, first, command, last - first + 1, at, tag)
+    state[entry] = _finish(tables, state, base, command, end)
+    state[base + QUEUED] = (state[base + QUEUED] + 1) % WRITE_QUEUE
+    state[base + QUEUE_END] = max(state[base + QUEUE_END], state[entry])
+    state[base + STREAM] = at + 1
+
+
+@bare
+def empty_queue(tables, state, base):
+    """What follows in the stream waits for the ordinary accesses before it."""
+    state[base + STREAM] = max(state[base + STREAM], state[base + QUEUE_END])

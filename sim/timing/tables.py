@@ -7,6 +7,7 @@ the order of their indices; `memory.bank_order` numbers them for addresses and p
 """
 
 from collections.abc import Iterable
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,12 @@ INSTRUCTIONS = ("write_buffer", "copy_row", "activate", "mac", "read_acc", "prec
 """PIM instructions that stand for DRAM commands, in the order of the instruction table."""
 
 PRECHARGE = np.int64(INSTRUCTIONS.index("precharge"))
+HEAD_INSTRUCTIONS = (
+    *("write_vector", "move_vector", "mac_tree", "mac_lanes"),
+    *("move_scores", "move_sums", "softmax_head"),
+)
+"""Those of attention by heads, in the order of their table."""
+
 
 NONE, ZERO, ONE = numbers(-1, 2)
 
@@ -31,6 +38,7 @@ FINISHED, PAUSED, FAULTED = numbers(0, 3)
 
 BUS_SLOTS = 1024  # cycles around the present for which the row-command bus is remembered
 BUS_MASK = np.int64(BUS_SLOTS - 1)
+WRITE_QUEUE = np.int64(32)  # ordinary accesses of a channel's PIM stream that wait for their banks side by side
 CACHE_LINE = 8  # words; the words of a channel are an odd number of lines, so that channels do not fall on each other
 
 LOG_FIELDS = ("cycle", "command", "channel", "target", "row", "column", "count", "spacing", "tag", "columns")
@@ -43,26 +51,35 @@ the instruction (Program.tags), 0 for refreshes, `columns` how many column steps
 (CHANNELS, BANKS, ROW_BYTES, ACCESS_BYTES, COLUMN_BYTES) = numbers(CORE_FACTS, CORE_FACTS + 5)
 (REFRESH_NODES, REFRESH_TARGET, REFRESH_INTERVAL) = numbers(CORE_FACTS + 5, CORE_FACTS + 8)
 (ACT, PRE, RD, WR, REF, MODE) = numbers(CORE_FACTS + 8, CORE_FACTS + 14)  # numbers of commands, -1 where there is none
-(DUAL, LANES, SOFTMAX_ELEMENTS, SOFTMAX_LATENCY) = numbers(CORE_FACTS + 14, CORE_FACTS + 18)
+(DUAL, LANES, SOFTMAX_RATE, SOFTMAX_LATENCY) = numbers(CORE_FACTS + 14, CORE_FACTS + 18)
 (AT_COMMAND, AT_BANK, AT_REFRESH_NODE, AT_INSTRUCTION) = numbers(CORE_FACTS + 18, CORE_FACTS + 22)  # in tables
 (AT_LOG_SIZE, AT_LOG, LOG_CAPACITY) = numbers(CORE_FACTS + 22, CORE_FACTS + 25)  # in state
 (CHANNEL_WORDS, AT_ROW, AT_DUE, AT_COUNTS) = numbers(CORE_FACTS + 25, CORE_FACTS + 29)  # in a channel's words
 (AT_ROW_BUS, AT_COLUMN_BUS) = numbers(CORE_FACTS + 29, CORE_FACTS + 31)  # in a channel's words
 (SLOTS, COLUMN_PERIOD, BURST, TURNS, AT_PSEUDO_CHANNEL) = numbers(CORE_FACTS + 31, CORE_FACTS + 36)
-(HEADER, JOINED, HAND_OVER) = numbers(CORE_FACTS + 36, CORE_FACTS + 39)  # -1 without header and joined command
-(CLOSE_CYCLES, WINDOW_CYCLES, ACT_CYCLES, PRE_CYCLES) = numbers(CORE_FACTS + 39, CORE_FACTS + 43)
-FACTS = CORE_FACTS + 43
+AT_WRITE_QUEUE = np.int64(CORE_FACTS + 36)  # in a channel's words
+(HEADS, ACT_PIM, PRE_PIM, AT_HEAD_INSTRUCTION, AT_RUNS) = numbers(CORE_FACTS + 37, CORE_FACTS + 42)
+(HEADER, JOINED, HAND_OVER) = numbers(CORE_FACTS + 42, CORE_FACTS + 45)  # -1 without header and joined command
+(CLOSE_CYCLES, WINDOW_CYCLES, ACT_CYCLES, PRE_CYCLES) = numbers(CORE_FACTS + 45, CORE_FACTS + 49)
+FACTS = CORE_FACTS + 49
 """AT_BANK: [number of a bank] target. AT_REFRESH_NODE: [bank] index of its refresh node, counted from REFRESH_TARGET.
 AT_ROW: [side, bank] open row or -1. AT_DUE: [refresh node] next refresh. AT_COUNTS: [command] how often.
 AT_ROW_BUS: [cycle modulo BUS_SLOTS] last such cycle that is taken. AT_COLUMN_BUS: [cycle modulo COLUMN_PERIOD] until when
-such cycles are taken, and by which pseudo-channel. AT_PSEUDO_CHANNEL: [target] its number, -1 above. HAND_OVER: PIM
-instructions that the front end hands to all channels in a cycle, 0: as many as there are. CLOSE_CYCLES to PRE_CYCLES: what the
-controller estimates the duration of a PIM row with."""
+such cycles are taken, and by which pseudo-channel. AT_PSEUDO_CHANNEL: [target] its number, -1 above. AT_WRITE_QUEUE:
+[entry] cycle after the access that was there. HEADS: whether the machine has attention by heads, with ACT_PIM and PRE_PIM
+for its rows. AT_RUNS: MACs since the last fence, [first, last, spacing] cycles. HAND_OVER: PIM instructions that the front
+end hands to all channels in a cycle, 0: as many as there are. CLOSE_CYCLES to PRE_CYCLES: what the controller estimates the
+duration of a PIM row with."""
 
-(IN_REGISTER_MODE, MODE_SINCE, STREAM, DONE, ROWS_UNTIL, COLUMNS_UNTIL) = numbers(0, 6)
-(HEAD, RELEASED, TAIL, STEP, NEXT, RESULT_AT, ROW_IN_USE, OPENING, CHANNEL_FACTS) = numbers(6, 15)
+MAX_RUNS = np.int64(32)  # of MACs between two fences that are remembered
+
+(IN_REGISTER_MODE, MODE_SINCE, STREAM, DONE, ROWS_UNTIL, COLUMNS_UNTIL, QUEUED, QUEUE_END) = numbers(0, 8)
+(HEAD_STREAM, MAC_STREAM, MOVE_STREAM, FENCE, RUNS) = numbers(8, 13)
+(HEAD, RELEASED, TAIL, STEP, NEXT, RESULT_AT, ROW_IN_USE, OPENING, CHANNEL_FACTS) = numbers(13, 22)
 """First words of a channel: its mode and since when, the next place in its PIM stream, when what it issued there is done,
-the last cycles that are taken on its two command buses.
+the last cycles that are taken on its two command buses, the next entry of its write queue and when that is empty.
+Attention by heads: the place in the stream behind its last command, the next places of MACs and of moves, the last fence,
+runs of MACs since.
 
 Then its queue of PIM instructions: number of the first, of the first that may not be issued yet and of the first that is not
 there; how much of the first is issued; no command of it comes before cycle NEXT; cycle of a result that leaves by itself;
@@ -78,8 +95,10 @@ at least MIN_COLUMNS of them."""
 (TARGET, MEMBERS, NODE_FIELDS) = numbers(0, 3)
 """Fields of such a node: its target, and where its banks begin; they end where those of the next node begin."""
 
-(REPEAT, COLUMNS_PER_COMMAND, EXTRA_SLOTS, FILL_CYCLES, FIRST_COMMAND, COMMANDS, INSTRUCTION_FIELDS) = numbers(0, 7)
-"""Fields of a PIM instruction; FIRST_COMMAND is an offset in `tables`, where its COMMANDS command numbers stand."""
+(REPEAT, COLUMNS_PER_COMMAND, EXTRA_SLOTS, FILL_CYCLES, FIRST_COMMAND, COMMANDS) = numbers(0, 6)
+(TARGETS_OF, TARGET_COUNT, INSTRUCTION_FIELDS) = numbers(6, 9)
+"""Fields of a PIM instruction; FIRST_COMMAND is an offset in `tables`, where its COMMANDS command numbers stand, and so is
+TARGETS_OF, where the nodes stand that each goes to."""
 
 
 class Dram(NamedTuple):
@@ -135,9 +154,15 @@ def build_dram(machine: dict[str, Any], log_capacity: int = 0) -> Dram:
     words[AT_REFRESH_NODE] = _add(
         words, (tree.paths[bank][refresh_level] - tree.first[refresh_level] for bank in range(banks))
     )
-    words[AT_INSTRUCTION] = _add(words, _instructions(words, pim, number))
+    words[AT_INSTRUCTION] = _add(words, _instructions(words, machine, INSTRUCTIONS, tree))
+    words[AT_HEAD_INSTRUCTION] = _add(words, _instructions(words, machine, HEAD_INSTRUCTIONS, tree))
+    words[HEADS] = "fence" in pim["commands"]
+    words[ACT_PIM], words[PRE_PIM] = (
+        number[pim["instruction"][name]["commands"][0]] if words[HEADS] else -1 for name in ("activate", "precharge")
+    )
 
-    due = [interval * (node + 1) // refresh_nodes if interval else 1 << 62 for node in range(refresh_nodes)]
+    stagger = refresh_nodes if memory["refresh_staggered"] else 1
+    due = [interval * min(node + 1, stagger) // stagger if interval else 1 << 62 for node in range(refresh_nodes)]
     channel = [0] * CHANNEL_FACTS
     channel[NEXT], channel[OPENING] = IDLE, -1
     for region, values in {
@@ -148,6 +173,8 @@ def build_dram(machine: dict[str, Any], log_capacity: int = 0) -> Dram:
         AT_RING: rings,
         AT_COLUMN_BUS: [-1] * (2 * words[COLUMN_PERIOD]),
         AT_ROW_BUS: [-1] * BUS_SLOTS,
+        AT_WRITE_QUEUE: [0] * int(WRITE_QUEUE),
+        AT_RUNS: [0] * (3 * int(MAX_RUNS) if words[HEADS] else 0),
     }.items():
         words[region] = _add(channel, values)
     lines = -(-len(channel) // CACHE_LINE)
@@ -223,15 +250,23 @@ def _commands(words: list[int], machine: dict[str, Any], tree: Geometry) -> list
     return fields
 
 
-def _instructions(words: list[int], pim: dict[str, Any], number: dict[str, int]) -> list[int]:
-    """The fields of all PIM instructions; adds their commands to the words."""
+def _instructions(words: list[int], machine: dict[str, Any], names: tuple[str, ...], tree: Geometry) -> list[int]:
+    """The fields of PIM instructions; adds their commands and nodes to the words."""
     fields: list[int] = []
-    for name in INSTRUCTIONS:
+    pim, number = machine["pim"], {name: index for index, name in enumerate(command_names(machine))}
+    for name in names:
         entry = pim["instruction"].get(name) if name in pim["commands"] else None
         if entry is None:
-            fields += [1, 1, 0, 0, 0, 0]
+            fields += [1, 1, 0, 0, 0, 0, 0, 0]
             continue
         commands = _add(words, (number[command] for command in entry["commands"]))
         fields += [entry[key] for key in ("repeat", "columns_per_command", "extra_slots", "fill_cycles")]
-        fields += [commands, len(entry["commands"])]
+        nodes = [
+            tree.target([places.get(level, 0) for level in LEVELS[1:]])
+            for places in (
+                dict(zip(entry["over"], place, strict=True))
+                for place in product(*(range(tree.extents[LEVELS.index(level)]) for level in entry["over"]))
+            )
+        ]
+        fields += [commands, len(entry["commands"]), _add(words, nodes), len(nodes)]
     return fields
