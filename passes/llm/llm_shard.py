@@ -170,7 +170,8 @@ class _TensorCut:
         if op.logits not in self.cut:
             return
         linear = op.logits.owner
-        assert isinstance(linear, llm.LinearOp)
+        if not isinstance(linear, llm.LinearOp):
+            raise PassFailedException("llm.argmax takes logits that are cut, expected those of an llm.linear")
         vocabulary = _shape(linear.weight.type)[OUTPUTS]  # weights are cut last
         best = llm.AllArgmaxOp(op.y, op.logits, self.devices, vocabulary)
         keep_provenance(op, best)
