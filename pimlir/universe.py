@@ -25,6 +25,7 @@ UNIVERSE = Universe(
         "llm": _lazy("dialects.llm", "LLM"),
         "npu": _lazy("dialects.npu", "NPU"),
         "pim": _lazy("dialects.pim", "PIM"),
+        "xpu": _lazy("dialects.xpu", "XPU"),
     },
     all_passes={
         "assign-layouts": _lazy("passes.kernels.assign_layouts", "AssignLayoutsPass"),
@@ -32,6 +33,8 @@ UNIVERSE = Universe(
         "attach-machine": _lazy("passes.machine.attach_machine", "AttachMachinePass"),
         "convert-llm-to-npu": _lazy("passes.kernels.convert_llm_to_npu", "ConvertLlmToNpuPass"),
         "convert-llm-to-pim": _lazy("passes.kernels.convert_llm_to_pim", "ConvertLlmToPimPass"),
+        "convert-llm-to-xpu": _lazy("passes.kernels.convert_llm_to_xpu", "ConvertLlmToXpuPass"),
+        "insert-transfers": _lazy("passes.placed.insert_transfers", "InsertTransfersPass"),
         "interleave-sub-batches": _lazy("passes.placed.interleave_sub_batches", "InterleaveSubBatchesPass"),
         "llm-decompose-attention": _lazy("passes.llm.llm_decompose_attention", "LlmDecomposeAttentionPass"),
         "llm-outline-kernels": _lazy("passes.placed.llm_outline_kernels", "LlmOutlineKernelsPass"),
@@ -59,5 +62,6 @@ UNIVERSE = Universe(
         "host-asm": _lazy("backends.targets", "HostAssemblyTarget"),
         "npu-asm": _lazy("backends.targets", "NpuAssemblyTarget"),
         "pim-asm": _lazy("backends.targets", "PimAssemblyTarget"),
+        "xpu-asm": _lazy("backends.targets", "XpuAssemblyTarget"),
     },
 )

@@ -30,6 +30,7 @@ from .tables import (
     build_dram,
     command_names,
 )
+from .xpu import XpuTime
 
 SLACK_PS = 50_000  # how far a program may run ahead of another one before they take turns
 
@@ -71,6 +72,10 @@ class TimingModel:
         self.sequences = np.zeros((0, len(SEQUENCE_FIELDS)), np.int64)
         self._vector_free = np.zeros(1, np.int64)
         self.link = LinkTime(self.machine)
+        self.xpu: XpuTime | None = None
+        if any(program.device == "xpu" for program in self.programs):
+            self.xpu = XpuTime(self.machine)
+            self.clocks_ps["xpu"] = 1
         self._running: list[_Walk | _Transfer] = []
         self._begun = 0
         self._by_program: dict[int, _Launches] = {}
@@ -85,19 +90,24 @@ class TimingModel:
         return self.advance()[1]
 
     def unit(self, program_index: int) -> str:
-        """What a launch of a program has to itself: "pim", the "arrays" of the NPU, or, if it uses none, its "vector" side."""
+        """What a launch of a program has to itself: "pim", "xpu", the "arrays" of the NPU, or, if it uses none, its "vector" side."""
         program = self.programs[program_index]
         if program.device not in self.clocks_ps:
-            raise TimingError(f"program {program.name} is for {program.device}, expected npu or pim")
-        if program.device == "pim":
-            return "pim"
+            raise TimingError(f"program {program.name} is for {program.device}, expected npu, pim or xpu")
+        if program.device != "npu":
+            return program.device
         return "arrays" if np.isin(program.code[:, 0], npu_time.ARRAY_OPCODES).any() else "vector"
 
     def begin(self, program_index: int, arguments: np.ndarray, start_ps: int) -> int:
         """Start a program at `start_ps` with `arguments` in its first registers; the number of the launch."""
         program, unit = self.programs[program_index], self.unit(program_index)
-        if any(walk.unit == unit for walk in self._walks()):
+        if any(walk.unit == unit for walk in self._running):
             raise TimingError(f"program {program.name}: unit {unit} of the machine is still running another launch")
+        if self.xpu is not None and unit == "xpu":
+            launches = self._by_program.setdefault(program_index, _Launches(program))
+            time_ps = self.xpu.run(program, arguments.tolist(), self.sequences.tolist(), launches.by_tag)
+            launches.add(time_ps, [0 * counts for counts in self._totals()])
+            return self._transfer(unit, start_ps, time_ps)
         walk = _Walk(self._begun, program_index, unit, program, arguments, start_ps, self.clocks_ps[program.device])
         self._begun += 1
         self._refresh(start_ps, walk)
@@ -116,9 +126,13 @@ class TimingModel:
 
     def begin_exchange(self, exchange: Exchange, start_ps: int) -> int:
         """Start an exchange on the link at `start_ps`; the number of the launch."""
+        return self._transfer("link", start_ps, self.link.run(exchange))
+
+    def _transfer(self, unit: str, start_ps: int, time_ps: int) -> int:
+        """Start what takes a known time and touches no memory channel."""
         number = self._begun
         self._begun += 1
-        self._running.append(_Transfer(number, start_ps + self.link.run(exchange)))
+        self._running.append(_Transfer(number, start_ps + time_ps, unit))
         self._first_ps = start_ps if self._first_ps is None else min(self._first_ps, start_ps)
         return number
 
@@ -297,10 +311,11 @@ class _Walk:
 
 
 class _Transfer(NamedTuple):
-    """An exchange that is on the link until `now_ps`."""
+    """An exchange, or a program of the xPU, that has its unit until `now_ps`."""
 
     number: int
     now_ps: int
+    unit: str
 
 
 class _Launches:

@@ -173,7 +173,7 @@ def dump_stages(build: Build, folder: Path) -> None:
     for stage, text in build.stages.items():
         write_output(str(folder / f"{STAGES.index(stage)}-{stage}.mlir"), text)
     if build.compilation.stage == STAGES[-1]:
-        for device in ("npu", "pim", "host"):
+        for device in ("npu", "pim", "xpu", "host"):
             write_output(str(folder / f"{device}.asm"), build.assembly(device))
 
 
