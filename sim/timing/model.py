@@ -217,7 +217,9 @@ class TimingModel:
         """Counts, bytes, busy cycles and energy of all launches, of each program under `programs`, and number, bytes and
         time of each kind of exchange with other devices under `exchanges`."""
         elapsed = self._last_ps - (self._first_ps or 0)
-        whole = self._describe(self._totals(), elapsed, self.link.sent_bytes)
+        whole = self._describe(
+            self._totals(), elapsed, self.link.sent_bytes, None if self.xpu is None else self.xpu.events
+        )
         programs = {}
         for index, launches in self._by_program.items():
             entry = self._describe(launches.counters, launches.time_ps)
@@ -227,7 +229,9 @@ class TimingModel:
         exchanges = {kind: vars(count).copy() for kind, count in self.link.counts.items()}
         return {**whole, "programs": programs, "exchanges": exchanges}
 
-    def _describe(self, counters: list[np.ndarray], elapsed_ps: int, link_bytes: int = 0) -> dict[str, Any]:
+    def _describe(
+        self, counters: list[np.ndarray], elapsed_ps: int, link_bytes: int = 0, xpu_events: dict[str, int] | None = None
+    ) -> dict[str, Any]:
         issued, npu_counters, pim_counters = counters
         commands = {name: int(count) for name, count in zip(self.commands, issued, strict=True)}
         npu = {name: int(npu_counters[index]) for index, name in enumerate(self._npu_names)}
@@ -246,6 +250,7 @@ class TimingModel:
             "pim_buffer_byte": pim["buffer_bytes"],
             "softmax_element": pim["softmax_elements"],
             "link_bit": 8 * link_bytes,
+            **(xpu_events or {}),
         }
         energy = energy_fj(self.machine, commands, events, elapsed_ps)
         return {

@@ -9,8 +9,9 @@ from ...backends.isa.image import Program
 from ...backends.isa.spec import HEADER
 from ...backends.isa.walk import Walk
 from ...backends.isa.xpu import ACTIVATIONS, XPU
+from ..analytic.energy import DRAM_PATH
 from ..analytic.operators import Kind, Operator
-from ..analytic.xpu import AnalyticXpu
+from ..analytic.xpu import AnalyticXpu, Cost
 from ..functional.errors import SimulationError
 
 _PRODUCT, _ACTIVATION, _NORM = (XPU[name].number for name in ("product", "activation", "norm"))
@@ -24,6 +25,8 @@ class XpuTime:
         if "xpu" not in machine:
             raise SimulationError(f"machine {machine['name']} has no [xpu], which the programs of an xPU need")
         self._xpu = AnalyticXpu(machine["xpu"])
+        self.events: dict[str, int] = {}
+        """What was moved and computed, by the names of the machine's energy items."""
 
     def run(
         self, program: Program, arguments: Sequence[int], sequences: Sequence[Sequence[int]], by_tag: np.ndarray
@@ -32,10 +35,22 @@ class XpuTime:
         walk, total = Walk(program), 0
         for index, opcode, fields in walk.run(walk.registers([*arguments]), [], sequences):
             op = operator(opcode, fields)
-            time_ps = round(1000 * self._xpu.cost(op).time_ns) if op.m else 0
+            if not op.m:
+                continue
+            cost = self._xpu.cost(op)
+            time_ps = round(1000 * cost.time_ns)
+            for name, count in _events(cost).items():
+                self.events[name] = self.events.get(name, 0) + round(count)
             by_tag[program.code[index, _TAG]] += (1, time_ps)
             total += time_ps
         return total
+
+
+def _events(cost: Cost) -> dict[str, float]:
+    """As in `sim/analytic/energy.py`: bits over each part of the path from the cells, and accesses."""
+    bits = {f"{part}_bit": 8 * cost.memory_bytes for part in DRAM_PATH}
+    bits |= {"xpu_l2_bit": 8 * cost.l2_bytes, "xpu_l1_bit": 8 * cost.l1_bytes}
+    return bits | {"xpu_register_access": cost.register_accesses, "xpu_mac": cost.flops / 2}
 
 
 def operator(opcode: int, fields: Sequence[int]) -> Operator:
