@@ -48,6 +48,7 @@ UNIVERSE = Universe(
         "npu-plan-tiles": _lazy("passes.npu.npu_plan_tiles", "NpuPlanTilesPass"),
         "npu-insert-semaphores": _lazy("passes.npu.npu_insert_semaphores", "NpuInsertSemaphoresPass"),
         "npu-tile": _lazy("passes.npu.npu_tile", "NpuTilePass"),
+        "pipeline-heads": _lazy("passes.kernels.pipeline_heads", "PipelineHeadsPass"),
         "pim-expand": _lazy("passes.pim.pim_expand", "PimExpandPass"),
         "pim-fuse-attention": _lazy("passes.pim.pim_fuse_attention", "PimFuseAttentionPass"),
         "verify-kernels": _lazy("passes.kernels.verify_kernels", "VerifyKernelsPass"),

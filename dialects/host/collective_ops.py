@@ -149,7 +149,7 @@ class AllArgmaxOp(CollectiveOp):
 @irdl_op_definition
 class TransferOp(IRDLOperation):
     """Sends the first `rows` rows of buffers from a processor to its PIM stacks, or back. Both have the same buffers to a
-    plan, so that only time passes.
+    plan, so that only time passes. With `parts` it sends that part of each row, rounded up.
 
     Example:
 
@@ -162,6 +162,7 @@ class TransferOp(IRDLOperation):
     buffers = var_operand_def(BufferType)
     rows = operand_def(IndexType)
     after = var_operand_def(EventType())
+    parts = opt_prop_def(IntegerAttr)
     queue = opt_prop_def(IntegerAttr)
     event = result_def(EventType())
 
@@ -174,8 +175,9 @@ class TransferOp(IRDLOperation):
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a row of all buffers."""
-        return sum(buffer.type.row_bytes for buffer in self.buffers if isinstance(buffer.type, BufferType))
+        """Bytes that are sent of a row of all buffers."""
+        whole = sum(buffer.type.row_bytes for buffer in self.buffers if isinstance(buffer.type, BufferType))
+        return whole if self.parts is None else -(-whole // self.parts.value.data)
 
     def verify_(self) -> None:
         if not self.buffers:
