@@ -36,6 +36,7 @@ class PipelineOptions:
     cache_slots: int = 0
     mac_operands: str | None = None
     attention: str = "tokens"
+    head_groups: int = 0
     tensor_parallel: int = 1
     pipeline_stages: int = 1
 
@@ -82,6 +83,7 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
             "convert-llm-to-pim",
             "convert-llm-to-xpu",
             "pim-fuse-attention",
+            *((f"pipeline-heads{{groups={options.head_groups}}}",) if options.head_groups else ()),
             "npu-fold-copies",
             "npu-plan-tiles",
             "verify-kernels",

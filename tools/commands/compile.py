@@ -46,6 +46,7 @@ class CompileOptions:
     ignore_capacity: bool = False
     overrides: tuple[str, ...] = ()
     tensor_parallel: int | None = None
+    head_groups: int | None = None
     pipeline_stages: int | None = None
 
 
@@ -152,6 +153,7 @@ def prepare(options: CompileOptions, from_ir: bool = False, target: Target | Non
         new_tokens=options.new_tokens,
         ignore_capacity=options.ignore_capacity,
         attention="tokens" if to in ("model", "llm") else attention_of(machine),
+        head_groups=options.head_groups or 0,
         tensor_parallel=options.tensor_parallel or 1,
         pipeline_stages=options.pipeline_stages or 1,
     )
