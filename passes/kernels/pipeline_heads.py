@@ -85,6 +85,16 @@ class _Stage:
                 f"launch of @{launch.symbol} is not between two transfers after a kernel of the xPU, of one batch"
             )
         assert isinstance(there, host.TransferOp)
+        plan = product.parent_op()
+        while plan is not None and not isinstance(plan, func.FuncOp):
+            plan = plan.parent_op()
+        assert plan is not None
+        launched = [op.symbol for op in plan.walk() if isinstance(op, host.LaunchOp)]
+        for symbol in (product.symbol, launch.symbol):
+            if launched.count(symbol) != 1:
+                raise PassFailedException(
+                    f"@{symbol} has {launched.count(symbol)} launches, expected 1: it is taken apart"
+                )
         self.product, self.there, self.back = product, there, back
 
     def cut(self) -> None:
