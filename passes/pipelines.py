@@ -20,7 +20,9 @@ class PipelineOptions:
 
     `mac_operands` is that of the machine unless given. `attention` is the layout of caches on the PIM, a head or a token at a
     time. Targets for other simulators set both. The model is cut for `tensor_parallel` x `pipeline_stages` devices. The
-    batch is in as many parts as there are stages: a step takes one of them, caches hold all.
+    batch is in as many parts as there are stages: a step takes one of them, caches hold all. `drop_cache_appends` leaves
+    out writes to the caches: for timing only. `serial_kernels` makes an op that needs another one's result a kernel of its
+    own.
     """
 
     machine: str
@@ -39,6 +41,8 @@ class PipelineOptions:
     head_groups: int = 0
     tensor_parallel: int = 1
     pipeline_stages: int = 1
+    drop_cache_appends: bool = False
+    serial_kernels: bool = False
 
 
 def pipeline(stage: str, options: PipelineOptions) -> str:
@@ -72,7 +76,8 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
         "placed": (
             f'attach-machine{{{key}="{options.machine}"{operands}}}',
             f"llm-place{{policy={options.policy}}}",
-            "llm-outline-kernels",
+            "llm-outline-kernels{serial=true}" if options.serial_kernels else "llm-outline-kernels",
+            *(("drop-cache-appends",) if options.drop_cache_appends else ()),
             *(("interleave-sub-batches",) if options.sub_batches else ()),
             "insert-transfers",
             "verify-placed",
@@ -90,6 +95,7 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
         ),
         "machine": (
             "npu-tile",
+            "npu-split-loops",
             "pim-expand",
             f"npu-double-buffer{{depth={options.depth}}}",
             "npu-allocate-scratchpad",

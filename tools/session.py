@@ -127,20 +127,17 @@ class _Session:
             lengths = lengths_of(options.requests, options.seed, longest)
         else:
             lengths = [len(prompt) for prompt in self.prompts]
-        how = options.assign or "min-load"
+        how, tensor = options.assign or "min-load", options.tensor_parallel or 1
         if self.attention == "heads":
             if options.cache_channels is not None:
                 raise CommandError(f"--cache-channels on {machine['name']}, which keeps heads in channels of their own")
-            return head_batch(
-                lengths, model.config.kv_heads // (options.tensor_parallel or 1), machine["memory"]["channels"], how
-            )
+            return head_batch(lengths, -(-model.config.kv_heads // tensor), machine["memory"]["channels"], how)
         channels = options.cache_channels or 1
         if machine["memory"]["channels"] % channels:
             raise CommandError(
                 f"--cache-channels is {channels}, expected a divisor of the {machine['memory']['channels']} channels of "
                 f"{machine['name']}"
             )
-        tensor = options.tensor_parallel or 1
         return make_batch(lengths, model.config, machine, channels, how, tensor)
 
     @property
@@ -235,10 +232,10 @@ class _Session:
             sub_batches=options.sub_batches,
             cache_channels=(options.cache_channels or 1) if self.batch and self.attention == "tokens" else 0,
             cache_slots=self.batch.slot_count if self.batch else 0,
-            attention=self.attention,
             head_groups=options.head_groups or 0,
             tensor_parallel=options.tensor_parallel or 1,
             pipeline_stages=stages,
+            attention=self.attention,
         )
         build = Build(model.build_module(), pipeline_options, meta=model_meta(model, options.model))
 
@@ -265,7 +262,7 @@ class _Session:
         from ..sim.system import System
 
         if not any(kernel_cache.FOLDER.rglob("*.nbi")):
-            self.listener.stage("compiling the simulator's kernels, which are then kept: about a minute", slow=True)
+            self.listener.stage("compiling the simulator's kernels, which are then kept: about 20 seconds", slow=True)
         if not options.no_timing:
             from ..sim.timing.model import TimingModel
             from ..sim.timing.program_log import ROWS, ProgramLog
@@ -286,8 +283,6 @@ class _Session:
         from ..interpreters.sharded import ShardedInterpreter
 
         stages = self.options.pipeline_stages or 1
-        if model.config.layers % stages:
-            raise CommandError(f"--pipeline-stages with data needs a divisor of the {model.config.layers} layers")
         if stages == (self.options.tensor_parallel or 1) == 1:
             return make_interpreter(self.module, model.store, 1, self.context)
         return ShardedInterpreter(self.module, self.stores(model, 0), 1, self.context)
@@ -297,7 +292,7 @@ class _Session:
         if devices == 1:
             return [model.store]
         if self.options.is_image:
-            raise CommandError(f"{self.options.model}: is for {devices} devices, of an image only with --timing-only")
+            raise CommandError(f"{self.options.model}: is for {devices} devices, expected one: use --timing-only")
         return shard_stores(self.module, model.store)
 
     def produce(self) -> Report:

@@ -286,7 +286,7 @@ def _cut_weight(weight: llm.WeightOp, dimension: int, size: int, axis: str, whol
     whole = weight.slice.whole.data if weight.slice is not None else whole
     cuts[dimension] = (shape[dimension], axis)
     shape[dimension] = size
-    weight.type = TensorType(_element(weight.type), shape)
+    weight.type = TensorType(weight.tensor_type.element_type, shape)  # pyright: ignore[reportAttributeAccessIssue]
     weight.slice = llm.SliceAttr(whole, [extent for extent, _ in cuts], [axis for _, axis in cuts])
 
 

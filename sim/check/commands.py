@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...machines.schema import LEVELS
-from ..command_log import CHANNEL, COLUMNS, COMMAND, CYCLE, ROW, CommandLog, LogError
+from ..command_log import CHANNEL, COLUMN, COLUMNS, COMMAND, CYCLE, ROW, TABLE_ROW, CommandLog, LogError
 
 EXTENTS = ("channels", "pseudo_channels", "ranks", "bank_groups", "banks_per_group")
 BANK = len(LEVELS) - 1
@@ -28,6 +28,7 @@ class Commands:
     address: np.ndarray  # [row, level] indices
     row: np.ndarray  # the DRAM row, -1 where the log has none
     extents: tuple[int, ...]  # of each level
+    columns: np.ndarray  # [row] column steps that the command holds
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -77,6 +78,11 @@ class Commands:
         return np.array([command[field] for command in self.machine["command"].values()])[self.kind]
 
     @cached_property
+    def column_steps(self) -> np.ndarray:
+        """[row] column steps that count, `min_columns` at least."""
+        return np.maximum(self.columns, self.values("min_columns"))
+
+    @cached_property
     def bank_sets(self) -> tuple[np.ndarray, list[np.ndarray]]:
         """[row] the number of the set of banks that it works on, and the sets, banks counted within a channel."""
         local = self.address[:, 1:] + 1
@@ -114,7 +120,8 @@ def read_commands(log: CommandLog, machine: dict[str, Any], source: str) -> Comm
     kind = numbers[log.table[:, COMMAND]] if len(log) else np.zeros(0, np.int64)
     address = log.table[:, CHANNEL : CHANNEL + len(LEVELS)]
     extents = tuple(machine["memory"][key] for key in EXTENTS)
-    commands = Commands(machine, names, kind, log.table[:, CYCLE], address, log.table[:, ROW], extents)
+    columns = np.ones(len(log), np.int64) if log.columns is None else log.columns
+    commands = Commands(machine, names, kind, log.table[:, CYCLE], address, log.table[:, ROW], extents, columns)
 
     def refuse(wrong: np.ndarray, message: Any) -> None:
         for row in np.flatnonzero(wrong)[:1].tolist():
@@ -126,12 +133,17 @@ def read_commands(log: CommandLog, machine: dict[str, Any], source: str) -> Comm
             f"command: found {log.commands[log.table[row, COMMAND]]!r}, expected one of {machine['name']}: {', '.join(labels)}"
         ),
     )
-    for level, extent in enumerate(extents):
+    of_pim = commands.where(side="pim")
+    for column, extent, lowest, beside in (
+        *((CHANNEL + level, extent, -min(level, 1), False) for level, extent in enumerate(extents)),
+        (ROW, machine["memory"]["rows"], -1, of_pim & (commands.row >= TABLE_ROW)),
+        (COLUMN, _columns(machine), -1, of_pim),  # of PIM instructions traces count them beyond the row, CENT's do
+    ):
+        found = log.table[:, column]
         refuse(
-            np.asarray((address[:, level] >= extent) | (address[:, level] < (0 if level == 0 else -1))),
-            lambda row, level=level, extent=extent: (
-                f"{COLUMNS[CHANNEL + level]}: found {address[row, level]}, expected 0 to {extent - 1}: "
-                f"machine {machine['name']}"
+            np.asarray(((found >= extent) & ~np.asarray(beside)) | (found < lowest)),
+            lambda row, column=column, extent=extent: (
+                f"{COLUMNS[column]}: found {log.table[row, column]}, expected 0 to {extent - 1}: machine {machine['name']}"
             ),
         )
     named = address >= 0
@@ -147,3 +159,9 @@ def read_commands(log: CommandLog, machine: dict[str, Any], source: str) -> Comm
         ),
     )
     return commands
+
+
+def _columns(machine: dict[str, Any]) -> int:
+    """Columns of a row, in the smaller unit that commands move."""
+    memory = machine["memory"]
+    return memory["row_bytes"] // min(memory["column_bytes"], memory["access_bytes"])

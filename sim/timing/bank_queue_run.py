@@ -1,27 +1,66 @@
 """The kernel that runs a PIM stream and an ordinary stream through the controller of `bank_queues`."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ..functional.jit import entry, inner
+from ..functional.jit import bare, bare_entry
 from . import bank_queues as q
 from .tables import NONE, ZERO
 
+_GOES_ON = -1
 
-@inner
+
+class BankQueues(NamedTuple):
+    """The state of the controller, in the order in which the kernel takes it."""
+
+    rows: np.ndarray
+    hits: np.ndarray
+    queues: np.ndarray
+    sizes: np.ndarray
+    waiting: np.ndarray
+    none: np.ndarray  # a request that is none
+    chosen: np.ndarray  # a request that was taken out of a queue
+    words: np.ndarray
+
+
+def start_bank_queues(banks: int) -> BankQueues:
+    """An idle controller."""
+    words = np.zeros(q.WORDS + len(q.COMMANDS), np.int64)
+    words[[q.RESERVED, q.REFRESHING, q.FRESH]] = -1, -1, 1
+    return BankQueues(
+        np.full((2, banks), -1, np.int64),
+        np.zeros(banks, np.int64),
+        np.zeros((banks, q.QUEUED, len(q.REQUEST)), np.int64),
+        np.zeros(banks, np.int64),
+        np.zeros((2, q.TRANSACTIONS, len(q.REQUEST)), np.int64),
+        np.full(len(q.REQUEST), -1, np.int64),
+        np.full(len(q.REQUEST), -1, np.int64),
+        words,
+    )
+
+
+@bare
+def _copy(source, target):
+    for field in range(source.shape[0]):
+        target[field] = source[field]
+
+
+@bare
 def _accept(options, pim, other, taken, words, waiting, now):
     """Take one request of each stream into the queues before the command queues; how much of `other` was taken."""
     if words[q.TAKEN] < pim.shape[0]:
         waits = words[q.TAKEN] - words[q.MOVED] if options[q.DUAL] else words[q.READS]
         if waits < q.TRANSACTIONS:
             if not options[q.DUAL]:
-                waiting[0, words[q.READS]] = pim[words[q.TAKEN]]
+                _copy(pim[words[q.TAKEN]], waiting[0, words[q.READS]])
                 words[q.READS] += 1
             words[q.TAKEN] += 1
     if taken < other.shape[0]:
         writes = np.int64(other[taken, q.KIND] == q.WR)
         size = q.WRITES if writes else q.READS
         if words[size] < q.TRANSACTIONS:
-            waiting[writes, words[size]] = other[taken]
+            _copy(other[taken], waiting[writes, words[size]])
             words[size] += 1
             if writes:
                 words[q.ORDINARY_DONE] = max(words[q.ORDINARY_DONE], now + 1)
@@ -31,7 +70,7 @@ def _accept(options, pim, other, taken, words, waiting, now):
     return taken
 
 
-@inner
+@bare
 def _schedule(options, words, waiting, queues, sizes):
     """Move one request into the command queues; whether one was moved."""
     if words[q.DRAIN] == 0 and (
@@ -58,19 +97,19 @@ def _schedule(options, words, waiting, queues, sizes):
         elif sizes[bank] >= q.QUEUED or (pim_queued > 0 and not options[q.DUAL]):
             continue
         else:
-            queues[bank, sizes[bank]] = request
+            _copy(request, queues[bank, sizes[bank]])
             sizes[bank] += 1
             words[q.QUEUED_ALL] += 1
             if writes:
                 words[q.DRAIN] -= 1
         for later in range(position + 1, words[size]):
-            waiting[side, later - 1] = waiting[side, later]
+            _copy(waiting[side, later], waiting[side, later - 1])
         words[size] -= 1
         return True
     return False
 
 
-@inner
+@bare
 def _take_turns(tables, number, options, timing, rows, hits, words, queues, sizes, copied, now):
     """The command of the next bank queue in turn that may issue one: (command, bank, position)."""
     per_rank = options[q.BANKS] // options[q.RANKS]
@@ -89,7 +128,7 @@ def _take_turns(tables, number, options, timing, rows, hits, words, queues, size
     return NONE, ZERO, ZERO
 
 
-@inner
+@bare
 def _finish_pim(options, words, request, command, now):
     """The head of the PIM queue was issued."""
     words[q.HEAD] += 1
@@ -104,28 +143,43 @@ def _finish_pim(options, words, request, command, now):
         words[q.PIM_MODE], words[q.RESERVED], words[q.SLACK] = 0, -1, 0
 
 
-@inner
+@bare
 def _erase(words, queues, sizes, bank, position):
     for later in range(position + 1, sizes[bank]):
-        queues[bank, later - 1] = queues[bank, later]
+        _copy(queues[bank, later], queues[bank, later - 1])
     sizes[bank] -= 1
     words[q.QUEUED_ALL] -= 1
 
 
-@entry
-def run_bank_queues(tables, number, options, pim, other, timing, log):
-    """Run both streams to their end; words of the controller, of which PIM_DONE and ORDINARY_DONE are the result."""
+@bare_entry
+def run_bank_queues(
+    tables, number, options, pim, other, timing, rows, hits, queues, sizes, waiting, none, chosen, words, log
+):
+    """Run what is there of both streams; how the call ended. PIM_DONE and ORDINARY_DONE of `words` are the result.
+
+    All arrays from `timing` to `words` are the state, which begins as `start_bank_queues` makes it.
+    """
     banks = options[q.BANKS]
-    rows = np.full((2, banks), -1, np.int64)
-    hits, sizes = np.zeros(banks, np.int64), np.zeros(banks, np.int64)
-    queues = np.zeros((banks, q.QUEUED, len(q.REQUEST)), np.int64)
-    waiting = np.zeros((2, q.TRANSACTIONS, len(q.REQUEST)), np.int64)
-    words = np.zeros(q.WORDS + len(q.COMMANDS), np.int64)
-    none = np.full(len(q.REQUEST), -1, np.int64)
-    words[q.RESERVED], words[q.REFRESHING], words[q.FRESH] = -1, -1, 1
-    taken = due = refreshed = copied = now = 0
+    taken, due, refreshed, copied, now = (
+        words[q.OTHER_TAKEN],
+        words[q.DUE],
+        words[q.REFRESHED],
+        words[q.COPIED],
+        words[q.NOW],
+    )
     per_rank = banks // options[q.RANKS]
     while True:
+        status = _GOES_ON
+        if words[q.PIM_MORE] and words[q.TAKEN] == pim.shape[0]:
+            status = q.PIM_HUNGRY
+        elif words[q.OTHER_MORE] and taken == other.shape[0]:
+            status = q.OTHER_HUNGRY
+        elif log.shape[0] > 0 and words[q.ROWS_LOGGED] == log.shape[0]:
+            status = q.LOG_FULL
+        if status != _GOES_ON:
+            words[q.OTHER_TAKEN], words[q.DUE], words[q.REFRESHED] = taken, due, refreshed
+            words[q.COPIED], words[q.NOW] = copied, now
+            return status
         words[q.SOON] = options[q.START] if now < options[q.START] else 1 << 60
         busy = False
         if words[q.COPYING] and 0 < words[q.COPY_DONE] <= now:
@@ -177,7 +231,8 @@ def run_bank_queues(tables, number, options, pim, other, timing, log):
                     tables, number, options, timing, rows, hits, words, queues, sizes, copied, now
                 )
                 if command >= 0:
-                    request = queues[target, position].copy()
+                    request = chosen
+                    _copy(queues[target, position], chosen)
                     if command == q.RD or command == q.WR:
                         _erase(words, queues, sizes, target, position)
                         if command == q.RD:
@@ -193,8 +248,9 @@ def run_bank_queues(tables, number, options, pim, other, timing, log):
         if _schedule(options, words, waiting, queues, sizes):
             busy = True
         left = pim.shape[0] - words[q.HEAD] + other.shape[0] - taken + words[q.UNANSWERED]  # writes are done when taken
+        left += words[q.PIM_MORE] + words[q.OTHER_MORE]
         if left == 0 and now >= max(words[q.PIM_DONE], words[q.ORDINARY_DONE]):
-            return words
+            return q.FINISHED
         refresh = (now // options[q.INTERVAL] + 1) * options[q.INTERVAL]
         soon = min(words[q.SOON], refresh)
         if words[q.COPYING] and words[q.COPY_DONE] > 0:

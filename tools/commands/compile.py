@@ -152,10 +152,10 @@ def prepare(options: CompileOptions, from_ir: bool = False, target: Target | Non
         context=options.context,
         new_tokens=options.new_tokens,
         ignore_capacity=options.ignore_capacity,
-        attention="tokens" if to in ("model", "llm") else attention_of(machine),
         head_groups=options.head_groups or 0,
         tensor_parallel=options.tensor_parallel or 1,
         pipeline_stages=options.pipeline_stages or 1,
+        attention="tokens" if to in ("model", "llm") else attention_of(machine),
     )
     if isinstance(target, StepTarget):
         attention = target.attention if pipeline_options.attention == "heads" else "tokens"
