@@ -38,6 +38,7 @@ class PipelineOptions:
     cache_slots: int = 0
     mac_operands: str | None = None
     attention: str = "tokens"
+    head_groups: int = 0
     tensor_parallel: int = 1
     pipeline_stages: int = 1
     drop_cache_appends: bool = False
@@ -78,13 +79,16 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
             "llm-outline-kernels{serial=true}" if options.serial_kernels else "llm-outline-kernels",
             *(("drop-cache-appends",) if options.drop_cache_appends else ()),
             *(("interleave-sub-batches",) if options.sub_batches else ()),
+            "insert-transfers",
             "verify-placed",
         ),
         "kernels": (
             assign_layouts,
             "convert-llm-to-npu",
             "convert-llm-to-pim",
+            "convert-llm-to-xpu",
             "pim-fuse-attention",
+            *((f"pipeline-heads{{groups={options.head_groups}}}",) if options.head_groups else ()),
             "npu-fold-copies",
             "npu-plan-tiles",
             "verify-kernels",

@@ -41,6 +41,7 @@ class RunOptions:
     cache_channels: int | None = None
     log: str | None = None
     tensor_parallel: int | None = None
+    head_groups: int | None = None
     pipeline_stages: int | None = None
 
     @property
@@ -114,7 +115,17 @@ def check_options(options: RunOptions) -> None:
             if conflicts[name]:
                 raise UsageError(f"{name} with --prompt-ids")
     if options.is_image:
-        for name in ("machine", "place", "context", "chunk", "batch", "at", "tensor_parallel", "pipeline_stages"):
+        for name in (
+            "machine",
+            "place",
+            "context",
+            "chunk",
+            "batch",
+            "at",
+            "tensor_parallel",
+            "pipeline_stages",
+            "head_groups",
+        ):
             if getattr(options, name) is not None:
                 raise UsageError(f"--{name.replace('_', '-')} with an image: it was fixed when the image was compiled")
     elif options.weights is not None:

@@ -232,6 +232,7 @@ class _Session:
             sub_batches=options.sub_batches,
             cache_channels=(options.cache_channels or 1) if self.batch and self.attention == "tokens" else 0,
             cache_slots=self.batch.slot_count if self.batch else 0,
+            head_groups=options.head_groups or 0,
             tensor_parallel=options.tensor_parallel or 1,
             pipeline_stages=stages,
             attention=self.attention,
