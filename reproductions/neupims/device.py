@@ -110,7 +110,7 @@ def time_layers(
     if kind.as_simulated:
         shape = replace(device_part(shape, tensor_parallel), layers=LAYERS)
         alone = {"batch": len(part.past), "tensor_parallel": 1, "pipeline_stages": 1}
-        options = replace(options, **alone, drop_cache_appends=True, serial_kernels=True)
+        options = replace(options, **alone, drop_cache_appends=True, serial_kernels=True, spill_buffers=True)
     image = compile_model(build_module(shape), options)
     timing = TimingModel(image)
     step = System(image, timing, functional=False).step([0] * len(part.past), part.table(0), part.first_half)
