@@ -2,7 +2,7 @@
 
 // RUN: xdsl-opt %s -p npu-spill-buffers | filecheck %s
 
-// CHECK:      host.memory @mirror : tensor<67x512xf16> layout #npu.row_major<row_bytes = 1024>
+// CHECK:      host.memory @mirror : tensor<66x512xf16> layout #npu.row_major<row_bytes = 1024>
 
 // CHECK:      func.func @rows(
 // CHECK-NEXT:   %mirror = host.address_of @mirror
