@@ -30,8 +30,8 @@ EXCHANGE = -1
 class DeviceKind:
     """A machine and how a step runs on it.
 
-    `as_simulated` is what the paper's simulator does whatever the machine: one operator after another, new keys and values
-    are not written, devices do not communicate and a stage has only its part of the batch.
+    `as_simulated` is what the paper's simulator does whatever the machine: one operator after another, activations go through
+    main memory, new keys and values are not written, devices do not communicate, a stage has only its part of the batch.
     """
 
     machine: str
