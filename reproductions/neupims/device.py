@@ -17,8 +17,8 @@ from ...sim.timing.model import TimingModel
 from ...tools.batch import make_batch
 from ...tools.compiler import compile_model
 
-LAYERS = 3
-"""Layers that are run: one to start, the one that is measured, one that its end overlaps with."""
+LAYERS = 4
+"""Layers that are run: one to start, two that are measured, one that the end of the second overlaps with."""
 
 CONTEXT_STEP = 128
 VOCABULARY = 64
@@ -130,7 +130,7 @@ def _measure(launches: Sequence[LaunchRecord], timing: TimingModel, sequences: i
     busy = [program["busy_cycles"] for program in programs.values()]
     return LayerTimes(
         sequences,
-        starts[2] - starts[1],
+        (starts[LAYERS - 1] - starts[1]) / (LAYERS - 2),
         max(launch.finish_ps for launch in in_layers) - starts[0],
         _duration(each for each in launches if each.kernel == EXCHANGE and each.layer < 0),
         _duration(each for each in in_layers if each.kernel == EXCHANGE) / LAYERS,
