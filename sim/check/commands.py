@@ -28,6 +28,7 @@ class Commands:
     address: np.ndarray  # [row, level] indices
     row: np.ndarray  # the DRAM row, -1 where the log has none
     extents: tuple[int, ...]  # of each level
+    columns: np.ndarray  # [row] column steps that the command holds
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -77,6 +78,11 @@ class Commands:
         return np.array([command[field] for command in self.machine["command"].values()])[self.kind]
 
     @cached_property
+    def column_steps(self) -> np.ndarray:
+        """[row] column steps that count, `min_columns` at least."""
+        return np.maximum(self.columns, self.values("min_columns"))
+
+    @cached_property
     def bank_sets(self) -> tuple[np.ndarray, list[np.ndarray]]:
         """[row] the number of the set of banks that it works on, and the sets, banks counted within a channel."""
         local = self.address[:, 1:] + 1
@@ -114,7 +120,8 @@ def read_commands(log: CommandLog, machine: dict[str, Any], source: str) -> Comm
     kind = numbers[log.table[:, COMMAND]] if len(log) else np.zeros(0, np.int64)
     address = log.table[:, CHANNEL : CHANNEL + len(LEVELS)]
     extents = tuple(machine["memory"][key] for key in EXTENTS)
-    commands = Commands(machine, names, kind, log.table[:, CYCLE], address, log.table[:, ROW], extents)
+    columns = np.ones(len(log), np.int64) if log.columns is None else log.columns
+    commands = Commands(machine, names, kind, log.table[:, CYCLE], address, log.table[:, ROW], extents, columns)
 
     def refuse(wrong: np.ndarray, message: Any) -> None:
         for row in np.flatnonzero(wrong)[:1].tolist():
