@@ -87,11 +87,12 @@ def check_options(options: RunOptions) -> None:
         "--batch": options.batch is not None,
         "--ignore-capacity": options.ignore_capacity,
         "--requests": options.requests is not None,
-        "--pipeline-stages above 1": (options.pipeline_stages or 1) > 1 and options.at is None,
     }
     for name, given in needs.items():
         if given and not options.timing_only:
             raise UsageError(f"{name} needs --timing-only")
+    if (options.pipeline_stages or 1) > 1 and not options.timing_only and options.at is None:
+        raise UsageError("--pipeline-stages above 1 needs --timing-only or --at")
     if options.requests is None and options.prompts is None:
         for name, given in (("--assign", options.assign), ("--cache-channels", options.cache_channels)):
             if given is not None:

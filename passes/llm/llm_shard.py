@@ -219,9 +219,9 @@ class _TensorCut:
             weight = self.weights[symbol]
             if len({(dimension, size) for _, dimension, size in parts}) > 1:
                 raise PassFailedException(f"weight @{symbol} is cut in two ways")
-            cut_reads = {get for get, _, _ in parts}
+            cut_reads = dict.fromkeys(get for get, _, _ in parts)
             _, dimension, size = parts[0]
-            if reads[symbol] != cut_reads or any(
+            if reads[symbol] != set(cut_reads) or any(
                 not isinstance(use.operation, llm.LinearOp) for get in cut_reads for use in get.result.uses
             ):
                 weight = self.second_symbol(weight)
@@ -232,7 +232,7 @@ class _TensorCut:
                 own = llm.GetWeightOp(weight.sym_name.data, TensorType(_element(get.result.type), shape), get.layer)
                 own.result.name_hint = get.result.name_hint
                 keep_provenance(get, own)
-                Rewriter.insert_op(own, InsertPoint.before(get))
+                Rewriter.insert_op(own, InsertPoint.after(get))
                 get.result.replace_uses_with_if(own.result, lambda use: isinstance(use.operation, llm.LinearOp))
                 if not get.result.uses:
                     Rewriter.erase_op(get)
@@ -286,7 +286,7 @@ def _cut_weight(weight: llm.WeightOp, dimension: int, size: int, axis: str, whol
     whole = weight.slice.whole.data if weight.slice is not None else whole
     cuts[dimension] = (shape[dimension], axis)
     shape[dimension] = size
-    weight.type = TensorType(_element(weight.type), shape)
+    weight.type = TensorType(weight.tensor_type.element_type, shape)  # pyright: ignore[reportAttributeAccessIssue]
     weight.slice = llm.SliceAttr(whole, [extent for extent, _ in cuts], [axis for _, axis in cuts])
 
 

@@ -15,6 +15,7 @@ from ...dialects import host, llm
 from ...dialects.hardware import npu_core, pim_memory
 from ...dialects.llm.attention_ops import ragged_type
 from ..llm.model_checks import find_step
+from .collectives import collective_of
 from .ragged import padded_context
 
 ROWS, SEQUENCES = "rows", "sequences"
@@ -252,7 +253,7 @@ class _Plan:
     def exchange(self, group: _Group, out: list[Operation], event: SSAValue) -> SSAValue:
         """What the devices exchange, as an op of the plan."""
         (op,) = group.ops
-        built = _collective(op, self.buffers, self.rows if group.count == ROWS else self.sequences, event)
+        built = collective_of(op, self.buffers, self.rows if group.count == ROWS else self.sequences, event)
         built.event.name_hint = "done"
         out.append(built)
         return built.event
@@ -442,22 +443,6 @@ def _groups(segment: list[Operation], count_of: dict[SSAValue, str], serial: boo
         groups[-1].ops.append(chosen)
         waiting.remove(chosen)
     return groups
-
-
-def _collective(op: Operation, buffers: dict[SSAValue, SSAValue], rows: SSAValue, event: SSAValue) -> host.CollectiveOp:
-    """The form in a plan of what devices exchange."""
-    match op:
-        case llm.AllReduceOp():
-            return host.AllReduceOp(buffers[op.x], rows, [event], op.devices.value.data)
-        case llm.AllArgmaxOp():
-            counts = op.devices.value.data, op.vocabulary.value.data
-            return host.AllArgmaxOp(buffers[op.ids], buffers[op.logits], rows, [event], *counts)
-        case llm.ReceiveOp():
-            return host.ReceiveOp(buffers[op.x], rows, [event], op.stages.value.data)
-        case llm.SendOp():
-            return host.SendOp(buffers[op.x], rows, [event], op.stages.value.data)
-        case _:
-            raise PassFailedException(f"{op.name} has no form on the link")
 
 
 def _fits(op: Operation, group: _Group, count_of: dict[SSAValue, str], serial: bool) -> bool:
