@@ -46,7 +46,7 @@ class LayerTimes:
     """What a step of `sequences` took on a device. `layer_ps` is a layer in steady state, `first_ps` all LAYERS that were run.
 
     `between_stages_ps` is the time of what a stage receives and sends, `exchange_ps` that of exchanges within a layer,
-    `pim_ps` that of launches on the PIM. `launches_ps` are the durations in the measured layer by the operations of the kernel; the other numbers are means of
+    `pim_ps` that of launches on the PIM, `arrays_ps` that of launches that use the arrays. `launches_ps` are the durations in the measured layer by the operations of the kernel; the other numbers are means of
     the layers that were run: `tags_ps` time by operation, `commands` and `events` as in the statistics of a timing model.
     """
 
@@ -56,11 +56,11 @@ class LayerTimes:
     between_stages_ps: int
     exchange_ps: float
     pim_ps: float
+    arrays_ps: float
     launches_ps: Mapping[tuple[str, ...], int]
     tags_ps: Mapping[str, float]
     commands: Mapping[str, float]
     events: Mapping[str, float]
-    array_busy_cycles: float
     pim_mac_busy_cycles: float
     machine: Mapping[str, Any]
 
@@ -127,20 +127,23 @@ def _measure(launches: Sequence[LaunchRecord], timing: TimingModel, sequences: i
         if launch.layer == 1 and launch.kernel != EXCHANGE:
             key = tuple(programs[launch.kernel]["tags"])
             durations[key] = durations.get(key, 0) + launch.finish_ps - launch.start_ps
-    busy = [program["busy_cycles"] for program in programs.values()]
+
+    def on_unit(unit: str) -> float:
+        return sum(found["time_ps"] for index, found in programs.items() if timing.unit(index) == unit) / LAYERS
+
     return LayerTimes(
         sequences,
         (starts[LAYERS - 1] - starts[1]) / (LAYERS - 2),
         max(launch.finish_ps for launch in in_layers) - starts[0],
         _duration(each for each in launches if each.kernel == EXCHANGE and each.layer < 0),
         _duration(each for each in in_layers if each.kernel == EXCHANGE) / LAYERS,
-        sum(program["time_ps"] for program in programs.values() if program["device"] == "pim") / LAYERS,
+        on_unit("pim"),
+        on_unit("arrays"),
         durations,
         _mean({tag: times["time_ps"]} for program in programs.values() for tag, times in program["tags"].items()),
         _mean(program["commands"] for program in programs.values()),
         _mean(program["events"] for program in programs.values()),
-        sum(sum(each["arrays"]) for each in busy) / max(1, timing.machine["npu"]["arrays"]) / LAYERS,
-        sum(each["pim_mac"] for each in busy) / LAYERS,
+        sum(program["busy_cycles"]["pim_mac"] for program in programs.values()) / LAYERS,
         timing.machine,
     )
 

@@ -91,15 +91,15 @@ def _is_memory(component: str) -> bool:
 
 
 def _utilisation(found: LayerTimes) -> Mapping[str, float]:
-    """Products per cycle of the arrays and of the units in the banks, of what they could do; the part of the time
-    in which an array works, and in which attention is on the PIM.
+    """Products per cycle of the arrays and of the units in the banks, of what they could do; the part of the time in which
+    a kernel with matrix products runs, and in which attention is on the PIM.
     """
     npu, memory = found.machine["npu"], found.machine["memory"]
     npu_cycles = found.layer_ps * npu["clock_mhz"] / 1e6
     peak = npu["arrays"] * npu["array_rows"] * npu["array_cols"]
     return {
         "npu_utilisation": found.events["array_mac"] / peak / npu_cycles,
-        "npu_busy": found.array_busy_cycles / npu_cycles,
+        "npu_busy": found.arrays_ps / found.layer_ps,
         "pim_busy": found.pim_ps / found.layer_ps,
         "pim_utilisation": found.pim_mac_busy_cycles / memory["channels"] / (found.layer_ps / memory["clock_ps"]),
     }

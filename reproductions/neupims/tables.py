@@ -12,7 +12,7 @@ from .throughput import SMALL, SYSTEMS, VARIANTS, speedups, system_points
 
 UNITS = {
     "NPU": "npu_utilisation",
-    "NPU, any array at work": "npu_busy",
+    "NPU, products at work": "npu_busy",
     "PIM": "pim_utilisation",
     "PIM, attention at work": "pim_busy",
 }
