@@ -22,7 +22,7 @@ class PipelineOptions:
     time. Targets for other simulators set both. The model is cut for `tensor_parallel` x `pipeline_stages` devices. The
     batch is in as many parts as there are stages: a step takes one of them, caches hold all. `drop_cache_appends` leaves
     out writes to the caches: for timing only. `serial_kernels` makes an op that needs another one's result a kernel of its
-    own.
+    own, `spill_buffers` keeps what kernels pass to each other in main memory.
     """
 
     machine: str
@@ -43,6 +43,7 @@ class PipelineOptions:
     pipeline_stages: int = 1
     drop_cache_appends: bool = False
     serial_kernels: bool = False
+    spill_buffers: bool = False
 
 
 def pipeline(stage: str, options: PipelineOptions) -> str:
@@ -96,6 +97,7 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
         "machine": (
             "npu-tile",
             "npu-split-loops",
+            *(("npu-spill-buffers",) if options.spill_buffers else ()),
             "pim-expand",
             f"npu-double-buffer{{depth={options.depth}}}",
             "npu-allocate-scratchpad",
