@@ -10,6 +10,9 @@ from xdsl.dialects.builtin import Float16Type, Float32Type, IntegerAttr, ModuleO
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from ..dialects import host, llm
+from ..dialects.hardware import pim_memory
+from ..dialects.pim.types import KeysAttr, ValuesAttr
+from ..dialects.record import RecordAttr
 from .llm import Array, SeqEntry, Weights, check_step, find_step
 
 Values: TypeAlias = dict[SSAValue, Any]
@@ -72,6 +75,8 @@ class PlanInterpreter(BlockInterpreter):
         self.memories = {op.sym_name.data: op for op in module.ops if isinstance(op, host.MemoryOp)}
         self.plan_buffers = {op: self.allocate(op) for op in self.plan.walk() if isinstance(op, host.BufferOp)}
         self.roles = {op.role.data: place for op, place in self.plan_buffers.items() if op.role is not None}
+        self.module = module
+        self.pages: dict[tuple[str, int], dict[tuple[int, int], int]] = {}
         self.sequences: list[SeqEntry] = []
         self.logits: NDArray[np.float32] = np.zeros((0, 0), np.float32)
 
@@ -99,12 +104,32 @@ class PlanInterpreter(BlockInterpreter):
                 return [None]
             case host.SequenceOp():
                 return list(self.sequences[operands[0]])
+            case host.PageOp():
+                return [self.page(op.symbol, *operands)]
             case host.LaunchOp():
                 arguments = operands[: len(op.arguments)]
                 self.launch(self.kernels[op.symbol], arguments)
                 return [None]
             case _:
                 return super().execute(op, operands)
+
+    def page(self, cache: str, slot: int, index: int) -> int:
+        """Page of a slot, given out when it is first asked for, the lowest one of its channels first."""
+        layout = self.memories[cache].layout
+        assert isinstance(layout, RecordAttr)
+        beside = self.homes(layout)
+        given = self.pages.setdefault((cache, slot % beside), {})
+        if (slot, index) not in given:
+            if len(given) == layout.integer("pages"):
+                raise ValueError(f"slot {slot} needs page {index} of @{cache}, all {len(given)} pages are in use")
+            given[slot, index] = len(given)
+        return given[slot, index]
+
+    def homes(self, layout: RecordAttr) -> int:
+        """Groups of channels that have pages of their own."""
+        if not isinstance(layout, KeysAttr | ValuesAttr):
+            return 1
+        return pim_memory(self.module).channels // layout.integer("channels")
 
     def allocate(self, op: host.BufferOp) -> Any:
         """What stands for a buffer of the plan in the arguments of kernels."""

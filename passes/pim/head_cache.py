@@ -11,6 +11,7 @@ from ...dialects.pim import structured as pim
 from ...dialects.pim.types import HeadKeysAttr, HeadValuesAttr
 from ...dialects.structured import buffer_type, symbol_of
 from ..tile_builder import Scalar, address
+from .cache_rows import CacheRows
 from .command_context import CommandContext
 
 
@@ -32,9 +33,21 @@ class HeadCache:
         self.head_dim = layout.integer("head_dim")
         self.tokens = layout.integer("tokens") if isinstance(layout, HeadValuesAttr) else 0
         self.rows_per_head = layout.integer("rows_per_head")
-        slot_rows = layout.integer("heads_per_channel") * self.rows_per_head
-        self.base = context.build.address_of(symbol)
-        self.base += AffineSum.of(layer) * (layout.integer("slots") * slot_rows) + AffineSum.of(slot) * slot_rows
+        self.width = context.memory.row_columns
+        rows = layout.integer("heads_per_channel") * self.rows_per_head
+        self.rows = CacheRows(symbol, layout, layer, slot, rows, slot, layout.integer("slots"), context)
+
+    def column(self, chunk: Scalar, number: Scalar) -> AffineSum:
+        """Column of token `number` of a part in a chunk of dimensions; of a key cache, in pages, or in a chunk by itself."""
+        return AffineSum.of(number) if self.rows.paged else AffineSum.of(chunk) * self.tokens + number
+
+    def row(self, turn: Scalar, chunk: Scalar, row: Scalar) -> AffineSum:
+        """Row number `row` of the columns of a head; in pages, of those of one chunk of its dimensions."""
+        per_page = self.tokens // self.width if self.tokens else self.rows_per_head
+        base, row = self.rows.of(row, per_page)
+        if self.rows.paged:
+            base += AffineSum.of(chunk) * per_page
+        return base + AffineSum.of(turn) * self.rows_per_head + row
 
 
 def kv_append(op: pim.KVAppendOp, context: CommandContext) -> None:
@@ -53,7 +66,9 @@ def kv_append(op: pim.KVAppendOp, context: CommandContext) -> None:
             channel = build.remainder(head, memory.channels, "channel")
             turn = build.floordiv(head, memory.channels, "turn")
 
-            def write(cache: HeadCache, buffer: SSAValue, piece: Scalar, bank: Scalar, column: AffineSum) -> None:
+            def write(
+                cache: HeadCache, buffer: SSAValue, piece: Scalar, bank: Scalar, chunk: Scalar, column: AffineSum
+            ) -> None:
                 """One column of a bank of the part."""
                 row = build.floordiv(column, memory.row_columns, "row")
                 offset = AffineSum.of(build.remainder(column, memory.row_columns, "column")) * width
@@ -63,14 +78,14 @@ def kv_append(op: pim.KVAppendOp, context: CommandContext) -> None:
                     src=source + AffineSum.of(head) * (cache.head_dim * 2) + AffineSum.of(piece) * width,
                     channel=channel,
                     bank=AffineSum.of(bank) * parts + part,
-                    row=cache.base + AffineSum.of(turn) * cache.rows_per_head + row,
+                    row=cache.row(turn, chunk, row),
                     offset=offset,
                     bytes=width,
                 )
 
             with build.loop(size, "piece") as piece:
                 bank, place = build.floordiv(piece, depth, "bank"), build.remainder(piece, depth, "place")
-                write(keys, op.k, piece, bank, number * depth + place)
+                write(keys, op.k, piece, bank, 0, number * depth + place)
                 banks = memory.banks // parts
                 bank, chunk = build.remainder(piece, banks, "bank"), build.floordiv(piece, banks, "chunk")
-                write(values, op.v, piece, bank, AffineSum.of(chunk) * values.tokens + number)
+                write(values, op.v, piece, bank, chunk, values.column(chunk, number))

@@ -112,13 +112,13 @@ _F16, _F32 = np.int64(2), np.int64(4)  # bytes
 
 
 @bare_entry
-def run_pim(tables, state, code, terms, registers, sequences, row, walk, horizon, counters, by_tag, fault):
+def run_pim(tables, state, code, terms, registers, sequences, pages, row, walk, horizon, counters, by_tag, fault):
     """Walk a program on from where it stands, up to memory cycle `horizon`; walk[END] is its end when FINISHED."""
     while True:
         fault[FAULT_PC] = walk[PC]
         fetch(code, terms, registers, walk[PC], row)
         if row[0] <= LAST_CONTROL:
-            following = control(code, terms, registers, sequences, walk[PC], row, fault)
+            following = control(code, terms, registers, sequences, pages, walk[PC], row, fault)
             if following == HALTED:
                 walk[END] = _latest(tables, state, walk[END])
                 return FINISHED
