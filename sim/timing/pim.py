@@ -13,6 +13,7 @@ from .tables import (
     AT_BANK,
     AT_DUE,
     AT_INSTRUCTION,
+    AT_WRITE_QUEUE,
     BANKS,
     CHANNEL_WORDS,
     CHANNELS,
@@ -39,6 +40,8 @@ from .tables import (
     ONE,
     PAUSED,
     PC,
+    QUEUE_END,
+    QUEUED,
     RD,
     REFRESH_INTERVAL,
     REFRESH_NODES,
@@ -50,6 +53,7 @@ from .tables import (
     TARGET,
     TIME,
     WR,
+    WRITE_QUEUE,
     ZERO,
     numbers,
 )
@@ -180,7 +184,7 @@ def _latest(tables, state, at):
 def _through(tables, state, first, count, at):
     for channel in range(first, first + count):
         base = _base(tables, channel)
-        at = max(at, max(state[base + STREAM], state[base + DONE]))
+        at = max(at, max(state[base + STREAM], max(state[base + DONE], state[base + QUEUE_END])))
     return at
 
 
@@ -258,6 +262,7 @@ def _finish(tables, state, base, command, last):
 def _commands(tables, state, base, instruction, row, column, columns_, tag):
     """Issue the commands of an instruction, `columns_` 0 if it has none, at the channel's place in its stream; cycles its
     first command keeps busy."""
+    _empty_queue(tables, state, base)
     entry = _entry(tables, instruction)
     column = column // tables[entry + COLUMNS_PER_COMMAND] if column > 0 else column
     at = state[base + STREAM] + tables[entry + EXTRA_SLOTS]
@@ -281,6 +286,7 @@ def _commands(tables, state, base, instruction, row, column, columns_, tag):
 @bare
 def _row_commands(tables, state, base, instruction, row, tag):
     """Issue the row command of an instruction to every node that it goes to; row -1 closes, where a row is open."""
+    _empty_queue(tables, state, base)
     entry = _entry(tables, instruction)
     at = state[base + STREAM] + tables[entry + EXTRA_SLOTS]
     for index in range(tables[entry + COMMANDS]):
@@ -315,6 +321,7 @@ def _close(tables, state, base, tag):
 @bare
 def _open(tables, state, base, row, tag):
     """Close what is open, refresh what is due, then open `row` in all banks."""
+    _empty_queue(tables, state, base)
     _refresh(tables, state, base, tables[REFRESH_INTERVAL])  # these fell due in idle time
     for bank in range(tables[BANKS]):
         if state[row_slot(tables, base, tables[DUAL], bank)] >= 0:
@@ -336,6 +343,7 @@ def _refresh(tables, state, base, overdue):
 @bare
 def _copy(tables, state, base, row, tag):
     """Copy columns of an ordinarily opened row to the global buffer."""
+    _empty_queue(tables, state, base)
     entry = _entry(tables, _COPY_ROW)
     command, bank = tables[tables[entry + FIRST_COMMAND]], tables[tables[AT_BANK] + row[_copy_row.bank]]
     width = tables[entry + COLUMNS_PER_COMMAND]
@@ -347,14 +355,25 @@ def _copy(tables, state, base, row, tag):
 
 @bare
 def _ordinary(tables, state, base, bank, row, offset, size, command, tag):
-    """Read or write bytes of one row, in order with the PIM commands of the channel."""
+    """Read or write bytes of one row; what stands in the queue waits for its own bank only, others come after all of it."""
     if size <= 0:
         return
     column = offset // tables[ACCESS_BYTES]
     count = (offset + size - 1) // tables[ACCESS_BYTES] - column + 1
     target = tables[tables[AT_BANK] + bank]
-    last = access(tables, state, base, target, row, column, command, count, state[base + STREAM], tag)
-    state[base + STREAM] = _finish(tables, state, base, command, last)
+    entry = base + tables[AT_WRITE_QUEUE] + state[base + QUEUED]
+    at = max(state[base + STREAM], state[entry])
+    last = access(tables, state, base, target, row, column, command, count, at, tag)
+    state[entry] = _finish(tables, state, base, command, last)
+    state[base + QUEUED] = (state[base + QUEUED] + 1) % WRITE_QUEUE
+    state[base + QUEUE_END] = max(state[base + QUEUE_END], state[entry])
+    state[base + STREAM] = at + 1
+
+
+@bare
+def _empty_queue(tables, state, base):
+    """What follows in the stream waits for the ordinary accesses before it."""
+    state[base + STREAM] = max(state[base + STREAM], state[base + QUEUE_END])
 
 
 @bare

@@ -29,6 +29,7 @@ FINISHED, PAUSED, FAULTED = numbers(0, 3)
 
 BUS_SLOTS = 1024  # cycles around the present for which the row-command bus is remembered
 BUS_MASK = np.int64(BUS_SLOTS - 1)
+WRITE_QUEUE = np.int64(32)  # ordinary accesses of a channel's PIM stream that wait for their banks side by side
 CACHE_LINE = 8  # words; the words of a channel are an odd number of lines, so that channels do not fall on each other
 
 LOG_FIELDS = ("cycle", "command", "channel", "target", "row", "column", "count", "spacing", "tag")
@@ -47,15 +48,19 @@ the instruction (Program.tags), 0 for refreshes."""
 (CHANNEL_WORDS, AT_ROW, AT_DUE, AT_COUNTS) = numbers(CORE_FACTS + 25, CORE_FACTS + 29)  # in a channel's words
 (AT_ROW_BUS, AT_COLUMN_BUS) = numbers(CORE_FACTS + 29, CORE_FACTS + 31)  # in a channel's words
 (SLOTS, COLUMN_PERIOD, BURST, TURNS, AT_PSEUDO_CHANNEL) = numbers(CORE_FACTS + 31, CORE_FACTS + 36)
-FACTS = CORE_FACTS + 36
+AT_WRITE_QUEUE = np.int64(CORE_FACTS + 36)  # in a channel's words
+FACTS = CORE_FACTS + 37
 """AT_BANK: [number of a bank] target. AT_REFRESH_NODE: [bank] index of its refresh node, counted from REFRESH_TARGET.
 AT_ROW: [side, bank] open row or -1. AT_DUE: [refresh node] next refresh. AT_COUNTS: [command] how often.
 AT_ROW_BUS: [cycle modulo BUS_SLOTS] last such cycle that is taken. AT_COLUMN_BUS: [cycle modulo COLUMN_PERIOD] until when
-such cycles are taken, and by which pseudo-channel. AT_PSEUDO_CHANNEL: [target] its number, -1 above."""
+such cycles are taken, and by which pseudo-channel. AT_PSEUDO_CHANNEL: [target] its number, -1 above. AT_WRITE_QUEUE:
+[entry] cycle after the access that was there."""
 
-(IN_REGISTER_MODE, MODE_SINCE, STREAM, DONE, ROWS_UNTIL, COLUMNS_UNTIL, CHANNEL_FACTS) = numbers(0, 7)
+(IN_REGISTER_MODE, MODE_SINCE, STREAM, DONE, ROWS_UNTIL, COLUMNS_UNTIL, QUEUED, QUEUE_END, CHANNEL_FACTS) = numbers(
+    0, 9
+)
 """First words of a channel: its mode and since when, the next place in its PIM stream, when what it issued there is done,
-the last cycles that are taken on its two command buses."""
+the last cycles that are taken on its two command buses, the next entry of its write queue and when that is empty."""
 
 (LATENCY, REGISTER_MODE, SPACING, NODES, NODE_COUNT, COMMAND_FIELDS) = numbers(0, 6)
 """Fields of a command. SPACING: distance of equal commands in one node. NODES: where the nodes begin to which it goes if
@@ -125,6 +130,7 @@ def build_dram(machine: dict[str, Any], log_capacity: int = 0) -> Dram:
         AT_RING: rings,
         AT_COLUMN_BUS: [-1] * (2 * words[COLUMN_PERIOD]),
         AT_ROW_BUS: [-1] * BUS_SLOTS,
+        AT_WRITE_QUEUE: [0] * int(WRITE_QUEUE),
     }.items():
         words[region] = _add(channel, values)
     lines = -(-len(channel) // CACHE_LINE)

@@ -155,6 +155,23 @@ def test_a_refresh_waits_for_pim_rows_that_have_a_buffer_of_their_own(model):
     assert names == ["act_pim", "act", "wr", "pre_pim", "pre", "ref", "act_pim"]
 
 
+def test_writes_to_other_banks_do_not_wait_for_each_other_and_pim_commands_wait_for_all(model):
+    text = """
+    .program @p pim ()
+      scatter src=0, channel=0, row=3, offset=0, banks=32
+      scatter src=0, channel=0, row=4, offset=0, banks=32
+      activate row=7, channel=0, channels=1
+      halt
+    """
+    timing = model("neupims", text, log=300)
+    timing.launch(0, [], 0)
+    cycle = {name: [int(row[0]) for row in timing.log() if timing.commands[row[1]] == name] for name in timing.commands}
+    window, row_cycle = 30, 48  # nFAW of four activates in each of the two ranks, nRC of a bank
+    assert (32 // 2 // 4 - 1) * window < cycle["wr"][31] < (32 // 2 // 4) * window + row_cycle
+    assert cycle["wr"][63] < 2 * (32 // 2 // 4) * window + row_cycle
+    assert min(cycle["act_pim"]) > max(cycle["wr"])
+
+
 def test_an_unaligned_write_touches_every_access_unit(model):
     text = """
     .program @p pim ()
