@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from xdsl.dialects import arith, func, scf
-from xdsl.dialects.builtin import Float16Type, Float32Type, IntegerAttr, ModuleOp
+from xdsl.dialects.builtin import Float16Type, Float32Type, IntegerAttr, ModuleOp, TensorType
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from ..dialects import host, llm
@@ -84,7 +84,7 @@ class PlanInterpreter(BlockInterpreter):
         """One step of a ragged batch: the next token of each sequence."""
         ids = np.asarray(tokens, np.int32)
         self.sequences = [SeqEntry(*entry) for entry in seqs]
-        check_step(len(ids), self.sequences, self.bounds.sequences.data, self.bounds.context.data)
+        check_step(len(ids), self.sequences, self.slots(), self.bounds.context.data)
         if len(ids) > self.bounds.new_tokens.data:
             raise ValueError(f"the step has {len(ids)} new tokens, expected at most {self.bounds.new_tokens.data}")
         self.contents("tokens")[: len(ids)] = ids
@@ -112,6 +112,14 @@ class PlanInterpreter(BlockInterpreter):
                 return [None]
             case _:
                 return super().execute(op, operands)
+
+    def slots(self) -> int:
+        """Slots of the KV cache."""
+        keys = self.memories.get("keys")
+        if keys is None:
+            return self.bounds.sequences.data
+        assert isinstance(keys.type, TensorType)
+        return keys.type.get_shape()[1]
 
     def page(self, cache: str, slot: int, index: int) -> int:
         """Page of a slot, given out when it is first asked for, the lowest one of its channels first."""
