@@ -1,6 +1,7 @@
 """What all interpreters below stage `llm` share: loops, index arithmetic, and the host plan that launches kernels."""
 
 from collections.abc import Callable, Sequence
+from math import gcd
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,9 +12,10 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from ..dialects import host, llm
 from ..dialects.hardware import pim_memory
-from ..dialects.pim.types import KeysAttr, ValuesAttr
+from ..dialects.pim.types import HeadKeysAttr, HeadValuesAttr, KeysAttr, ValuesAttr
 from ..dialects.record import RecordAttr
-from .llm import Array, SeqEntry, Weights, check_step, find_step
+from .llm import Array, SeqEntry, Weights, check_step, expect_peers, find_step
+from .peers import Peers
 
 Values: TypeAlias = dict[SSAValue, Any]
 
@@ -66,6 +68,7 @@ class PlanInterpreter(BlockInterpreter):
 
     def __init__(self, module: ModuleOp, store: Weights):
         self.store = store
+        self.peers: Peers | None = None
         self.plan = find_step(module)
         self.kernels = {op.sym_name.data: op for op in module.ops if isinstance(op, func.FuncOp)}
         bounds = module.attributes.get(llm.BOUNDS)
@@ -110,6 +113,9 @@ class PlanInterpreter(BlockInterpreter):
                 arguments = operands[: len(op.arguments)]
                 self.launch(self.kernels[op.symbol], arguments)
                 return [None]
+            case host.CollectiveOp():
+                self.exchange(op, operands)
+                return [None]
             case _:
                 return super().execute(op, operands)
 
@@ -135,9 +141,25 @@ class PlanInterpreter(BlockInterpreter):
 
     def homes(self, layout: RecordAttr) -> int:
         """Groups of channels that have pages of their own."""
-        if not isinstance(layout, KeysAttr | ValuesAttr):
-            return 1
-        return pim_memory(self.module).channels // layout.integer("channels")
+        channels = pim_memory(self.module).channels
+        if isinstance(layout, HeadKeysAttr | HeadValuesAttr):
+            return gcd(channels, layout.integer("slots"))
+        return channels // layout.integer("channels") if isinstance(layout, KeysAttr | ValuesAttr) else 1
+
+    def exchange(self, op: host.CollectiveOp, operands: list[Any]) -> None:
+        """Replace the rows of a buffer by what comes of them and those of the other devices."""
+        at, peers = dict(zip(op.operands, operands, strict=True)), expect_peers(self.peers)
+        mine = self.rows_of(op.buffer, at[op.buffer], at[op.rows])
+        match op:
+            case host.AllReduceOp():
+                mine[...] = peers.all_reduce(mine.copy(), mine.dtype)
+            case host.AllArgmaxOp():
+                logits = self.rows_of(op.logits, at[op.logits], at[op.rows])
+                mine[...] = peers.all_argmax(mine.copy(), logits.copy(), op.vocabulary.value.data)
+            case host.ReceiveOp():
+                mine[...] = peers.receive(mine.copy())
+            case _:
+                peers.send(mine)
 
     def allocate(self, op: host.BufferOp) -> Any:
         """What stands for a buffer of the plan in the arguments of kernels."""
@@ -145,6 +167,10 @@ class PlanInterpreter(BlockInterpreter):
 
     def contents(self, role: str) -> Array:
         """The array in the buffer of the plan that has a role."""
+        raise NotImplementedError
+
+    def rows_of(self, buffer: SSAValue, place: Any, rows: int) -> Array:
+        """The first rows of a buffer, by what stands for it; writing to them changes it."""
         raise NotImplementedError
 
     def launch(self, kernel: func.FuncOp, arguments: list[Any]) -> None:
@@ -160,6 +186,9 @@ class ArrayPlanInterpreter(PlanInterpreter):
 
     def contents(self, role: str) -> Array:
         return self.roles[role]
+
+    def rows_of(self, buffer: SSAValue, place: Any, rows: int) -> Array:
+        return place[:rows]
 
     def launch(self, kernel: func.FuncOp, arguments: list[Any]) -> None:
         self.run(kernel.body.block, arguments, {})

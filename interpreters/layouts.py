@@ -146,10 +146,11 @@ def _head_place(
     else:
         banks = memory.banks // parts
         bank, column = piece % banks, piece // banks * layout.integer("tokens") + token // parts
-    turn = (layer * layout.integer("slots") + slot) * layout.integer("heads_per_channel") + head // memory.channels
+    place = head * layout.integer("slots") + slot
+    turn = layer * layout.integer("heads_per_channel") + place // memory.channels
     row = turn * layout.integer("rows_per_head") + column // memory.row_columns
     byte = column % memory.row_columns * memory.column_bytes + dimension % 16 * 2
-    return head % memory.channels, bank * parts + token % parts, row, byte
+    return place % memory.channels, bank * parts + token % parts, row, byte
 
 
 def _matrix_place(layout: MatrixAttr, memory: PimMemory, layer: Index, n: Index, k: Index) -> BankPlace:
@@ -207,6 +208,6 @@ def _row_count(op: host.MemoryOp, memory: PimMemory) -> int:
             return _shape(op)[0] * places * layout.integer("rows_per_sequence")
         case HeadKeysAttr() | HeadValuesAttr() as layout:
             rows = layout.integer("heads_per_channel") * layout.integer("rows_per_head")
-            return _shape(op)[0] * (layout.integer("pages") or layout.integer("slots")) * rows
+            return _shape(op)[0] * (layout.integer("pages") or 1) * rows
         case layout:
             return layout.integer("rows")  # pyright: ignore[reportAttributeAccessIssue]

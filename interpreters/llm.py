@@ -19,6 +19,7 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 from ..dialects import llm
 from ..dialects.llm.attention_ops import ragged_type
 from ..dialects.llm.checks import element_of
+from .peers import Peers
 
 Array: TypeAlias = NDArray[Any]
 Numerics: TypeAlias = Literal["fp16", "fp32"]
@@ -54,10 +55,13 @@ class KVCache:
 
 @dataclass
 class LlmState:
-    """What ops need besides their operands: the weights and the numerics. Keeps the logits of the last argmax."""
+    """What ops need besides their operands: the weights, the numerics, the other devices. Keeps the logits of the last
+    argmax.
+    """
 
     weights: Weights
     numerics: Numerics = "fp16"
+    peers: Peers | None = None
     logits: Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     def round(self, values: Array, element_type: Attribute) -> Array:
@@ -100,6 +104,15 @@ class LlmInterpreter:
     @property
     def logits(self) -> Array:
         return self.state.logits
+
+    @property
+    def peers(self) -> Peers | None:
+        """The other devices, if the module is that of one of several."""
+        return self.state.peers
+
+    @peers.setter
+    def peers(self, peers: Peers | None) -> None:
+        self.state.peers = peers
 
     def step(self, tokens: ArrayLike, seqs: Sequence[tuple[int, int, int, int]]) -> NDArray[np.int32]:
         """One step of a ragged batch: the next token of each sequence."""
@@ -356,6 +369,29 @@ def _argmax(op: llm.ArgmaxOp, operands: list[Any], state: LlmState) -> list[Any]
     return [np.argmax(operands[0], axis=-1).astype(np.int32)]
 
 
+def _all_reduce(op: llm.AllReduceOp, operands: list[Any], state: LlmState) -> list[Any]:
+    return [expect_peers(state.peers).all_reduce(operands[0], storage(element_of(op.y), state.numerics))]
+
+
+def _all_argmax(op: llm.AllArgmaxOp, operands: list[Any], state: LlmState) -> list[Any]:
+    return [expect_peers(state.peers).all_argmax(*operands, op.vocabulary.value.data)]
+
+
+def _receive(op: llm.ReceiveOp, operands: list[Any], state: LlmState) -> list[Any]:
+    return [expect_peers(state.peers).receive(operands[0])]
+
+
+def _send(op: llm.SendOp, operands: list[Any], state: LlmState) -> list[Any]:
+    expect_peers(state.peers).send(operands[0])
+    return []
+
+
+def expect_peers(peers: Peers | None) -> Peers:
+    if peers is None:
+        raise ValueError("the module is that of one of several devices: use ShardedInterpreter")
+    return peers
+
+
 _EVALUATE: dict[type[Operation], Callable[[Any, list[Any], LlmState], list[Any]]] = {
     llm.GetWeightOp: _get_weight,
     llm.EmbedOp: _embed,
@@ -376,4 +412,8 @@ _EVALUATE: dict[type[Operation], Callable[[Any, list[Any], LlmState], list[Any]]
     llm.CastOp: _cast,
     llm.LastTokenOp: _last_token,
     llm.ArgmaxOp: _argmax,
+    llm.AllReduceOp: _all_reduce,
+    llm.AllArgmaxOp: _all_argmax,
+    llm.ReceiveOp: _receive,
+    llm.SendOp: _send,
 }

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from xdsl.dialects import func
-from xdsl.dialects.builtin import IntegerAttr, ModuleOp, TensorType
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp, TensorType, i32
 from xdsl.ir import Operation, SSAValue
 
 from ..dialects import host
@@ -54,11 +54,15 @@ class MachineInterpreter(PlanInterpreter):
 
     def contents(self, role: str) -> Array:
         op = next(op for op in self.plan_buffers if op.role is not None and op.role.data == role)
-        type_ = op.result.type
+        assert isinstance(op.result.type, host.BufferType)
+        return self.rows_of(op.result, self.roles[role], op.result.type.shape[0])
+
+    def rows_of(self, buffer: SSAValue, place: Any, rows: int) -> Array:
+        type_ = buffer.type
         assert isinstance(type_, host.BufferType)
-        rows, cols = type_.shape if len(type_.shape) == 2 else (type_.shape[0], 1)
-        dtype = {2: "f16", 4: "f32"}[type_.element_bytes] if role == "logits" else "i32"
-        matrix = self.local.matrix(self.roles[role], cols * DTYPES[dtype].itemsize, rows, cols, dtype)
+        cols = type_.shape[1] if len(type_.shape) == 2 else 1
+        dtype = "i32" if type_.element == i32 else {2: "f16", 4: "f32"}[type_.element_bytes]
+        matrix = self.local.matrix(place, cols * DTYPES[dtype].itemsize, rows, cols, dtype)
         return matrix if len(type_.shape) == 2 else matrix[:, 0]
 
     def launch(self, kernel: func.FuncOp, arguments: list[Any]) -> None:

@@ -14,11 +14,14 @@ from ..dialects.structured import StructuredOp
 from .kernels import KernelsInterpreter
 from .llm import LlmInterpreter, Weights
 from .machine import MachineInterpreter
+from .peers import Peers
 from .placed import PlacedInterpreter
 
 
 class Interpreter(Protocol):
-    """Executes `@step` of a module on a KV cache of its own."""
+    """Executes `@step` of a module on a KV cache of its own. `peers` are the other devices of a module cut for several."""
+
+    peers: Peers | None
 
     @property
     def logits(self) -> NDArray[np.float32]:

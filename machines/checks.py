@@ -1,6 +1,7 @@
 """Limits of a machine file that involve more than one key, found on the raw tables so that all are reported at once."""
 
 import re
+from math import prod
 from typing import Any
 
 from ..backends.isa.npu import BINARY_OPS, REDUCE_OPS, UNARY_FUNCTIONS
@@ -27,6 +28,17 @@ _COMMAND_LISTS = ("row_bus", "column_bus", "unchecked_data")  # of [controller]
 PLAIN = ("write", "read", "scatter", "softmax", "softmax_head", "fence")
 """Instructions that need no [pim.instruction]: ordinary traffic, the softmax unit, and order."""
 
+QUEUE_NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "banks": {
+        "command": (*ORDINARY, "ref", "copy_row", "header", "act_pim", "mac", "read_result", "mac_read", "pre_pim"),
+        "timing": ("nRCDRD", "nRP", "nGWRITE", "nRTP", "nFAW"),
+    },
+    "ranks": {"command": (*ORDINARY, "ref"), "pim": ("all_bank",)},
+}
+"""Keys that the machine must have, by section, for controllers of a kind of `[controller] queues`."""
+
+EXTENTS = ("channels", "pseudo_channels", "ranks", "bank_groups", "banks_per_group")  # of [memory]
+MAX_BANKS, MAX_BYTES = 1 << 20, 1 << 50
 
 SUM = re.compile(r"\s*\w+(\s*[+-]\s*\w+)*\s*")
 
@@ -116,6 +128,14 @@ def _memory(raw: dict[str, Any]) -> list[Mistake]:
         and sorted(order) != sorted(LEVELS[1:])
     ):
         mistakes.append((("memory", "bank_order"), f"found {order}, expected each of {', '.join(LEVELS[1:])} once"))
+    extents = {key: max(1, _int(memory, key) or 1) for key in EXTENTS}
+    banks = prod(extents.values())
+    size = banks * max(1, _int(memory, "rows") or 1) * max(1, row or 1)
+    if banks > MAX_BANKS:
+        most = max(extents, key=lambda key: extents[key])
+        mistakes.append((("memory", most), f"found {banks} banks of all channels, expected at most {MAX_BANKS}"))
+    elif size > MAX_BYTES:
+        mistakes.append((("memory", "rows"), f"found a memory of {size} bytes, expected at most {MAX_BYTES}"))
     commands = _table(raw, "command")
     if _int(memory, "refresh_interval_cycles") and "ref" not in commands:
         mistakes.append((("memory", "refresh_interval_cycles"), "refresh needs a command named ref"))
@@ -188,10 +208,8 @@ def _pim(raw: dict[str, Any]) -> list[Mistake]:
 
 
 def _all_bank(raw: dict[str, Any]) -> list[Mistake]:
-    memory, pim, controller = _table(raw, "memory"), _table(raw, "pim"), _table(raw, "controller")
+    memory, pim = _table(raw, "memory"), _table(raw, "pim")
     if "all_bank" not in pim:
-        if controller.get("queues") == "ranks":
-            return [(("controller", "queues"), "found 'ranks', which needs [pim.all_bank]")]
         return []
     found = _table(pim, "all_bank")
     banks = (_int(memory, "bank_groups") or 1) * (_int(memory, "banks_per_group") or 1)
@@ -232,6 +250,15 @@ def _controller(raw: dict[str, Any]) -> list[Mistake]:
     fields = sorted([*LEVELS, "row", "column"])
     if isinstance(address, list) and sorted(map(str, address)) != fields:
         mistakes.append((("controller", "address"), f"found {address}, expected each of {', '.join(fields)} once"))
+    queues = controller.get("queues")
+    needs = QUEUE_NEEDS.get(queues, {}) if isinstance(queues, str) else {}
+    missing = [
+        f"[{section}] {', '.join(absent)}"
+        for section, keys in needs.items()
+        if (absent := [key for key in keys if key not in _table(raw, section)])
+    ]
+    if missing:
+        mistakes.append((("controller", "queues"), f"found {queues!r}, which needs {' and '.join(missing)}"))
     return mistakes
 
 

@@ -137,6 +137,8 @@ def _message(entry: dict[str, Any]) -> str:
             return f"found {value}, expected more than {context['gt']}"
         case "greater_than_equal":
             return f"found {value}, expected at least {context['ge']}"
+        case "less_than_equal":
+            return f"found {value}, expected at most {context['le']}"
         case "literal_error":
             return f"found {value!r}, expected {context['expected']}"
         case "value_error":

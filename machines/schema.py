@@ -20,10 +20,13 @@ def _power_of_two(value: int) -> int:
     return value
 
 
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(gt=0)]
-PowerOfTwo = Annotated[int, Field(gt=0), AfterValidator(_power_of_two)]
-Amount = Annotated[float, Field(ge=0)]
+MAX_NUMBER = 1 << 40
+"""The largest number of a machine file: sums and small products of them stay below 64 bits."""
+
+Count = Annotated[int, Field(ge=0, le=MAX_NUMBER)]
+Positive = Annotated[int, Field(gt=0, le=MAX_NUMBER)]
+PowerOfTwo = Annotated[int, Field(gt=0, le=MAX_NUMBER), AfterValidator(_power_of_two)]
+Amount = Annotated[float, Field(ge=0, le=MAX_NUMBER)]
 
 
 class Section(BaseModel):
@@ -76,7 +79,7 @@ class Memory(Section):
     A channel has pseudo_channels x ranks x bank_groups x banks_per_group banks; `bank_order` says which of the four
     indices runs fastest when banks are numbered 0.. `access_bytes` is what one `rd` or `wr` moves, over
     `burst_cycles` of the data bus. Refresh happens every `refresh_interval_cycles` (0: never) for each
-    `refresh_scope`; at most `refresh_postponed_max` of them may be owed (8, so 9 intervals apart: data
+    `refresh_scope`, the nodes of a channel in turn if `refresh_staggered`; at most `refresh_postponed_max` of them may be owed (8, so 9 intervals apart: data
     sheet of a DDR3L, Winbond W632GU6NB, 8.15; assumed for all others).
     """
 
@@ -95,6 +98,7 @@ class Memory(Section):
     burst_cycles: Positive
     refresh_interval_cycles: Count
     refresh_scope: Level = "rank"
+    refresh_staggered: bool = True
     refresh_postponed_max: Count = 8
 
     @property
@@ -149,12 +153,14 @@ class Instruction(Section):
     """The DRAM commands that one PIM instruction stands for, issued in this order in every selected channel.
 
     Each is issued `repeat` times for each node of its scope, or, for instructions with columns, once for every
-    `columns_per_command` columns. `extra_slots` command slots pass before; `fill_cycles` pass at least between the
+    `columns_per_command` columns. Instructions of attention by heads issue one for each node of the levels `over`, of which
+    the last runs fastest, where those that are not named are 0. `extra_slots` command slots pass before; `fill_cycles` pass at least between the
     first command and whatever follows the instruction.
     """
 
     commands: list[str] = Field(min_length=1)
     repeat: Positive = 1
+    over: list[Level] = []
     columns_per_command: Positive = 1
     extra_slots: Count = 0
     fill_cycles: Count = 0
@@ -282,20 +288,21 @@ class Energy(Section):
     static: dict[str, Power] = {}
 
 
-Rate = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, le=MAX_NUMBER)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
 class Link(Section):
     """The link between devices, in one direction: `latency_ns` + bytes / `bytes_per_ns`.
 
-    An all-reduce over n devices takes n - 1 steps of `all_reduce_latency_ns` + `all_reduce_ns_per_byte` x bytes / n, a
-    step never less than bytes / n / `bytes_per_ns`. `pim_bytes_per_ns` is the link from a device to its PIM stacks,
+    An all-reduce over n devices takes `all_reduce_rounds` x (n - 1) steps of a message of bytes / n, none shorter than the
+    measured `all_reduce_latency_ns` + `all_reduce_ns_per_byte` x bytes / n. `pim_bytes_per_ns` is the link from a device to its PIM stacks,
     `host_bytes_per_ns` the one to the host's memory; 0: there is none.
     """
 
     latency_ns: Amount
     bytes_per_ns: Rate
+    all_reduce_rounds: Positive = 2
     all_reduce_latency_ns: Amount = 0
     all_reduce_ns_per_byte: Amount = 0
     pim_bytes_per_ns: Amount = 0

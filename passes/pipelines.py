@@ -19,7 +19,10 @@ class PipelineOptions:
     """What the passes need to know. `machine` is the name of a machine or the path of a machine file.
 
     `mac_operands` is that of the machine unless given. `attention` is the layout of caches on the PIM, a head or a token at a
-    time. Targets for other simulators set both.
+    time. Targets for other simulators set both. The model is cut for `tensor_parallel` x `pipeline_stages` devices. The
+    batch is in as many parts as there are stages: a step takes one of them, caches hold all. `drop_cache_appends` leaves
+    out writes to the caches: for timing only. `serial_kernels` makes an op that needs another one's result a kernel of its
+    own.
     """
 
     machine: str
@@ -36,11 +39,16 @@ class PipelineOptions:
     page_tokens: int = 0
     mac_operands: str | None = None
     attention: str = "tokens"
+    tensor_parallel: int = 1
+    pipeline_stages: int = 1
+    drop_cache_appends: bool = False
+    serial_kernels: bool = False
 
 
 def pipeline(stage: str, options: PipelineOptions) -> str:
     """The passes from the stage before `stage` to `stage`; KeyError for an unknown stage."""
-    specialise = f"phase={options.phase} batch={options.batch}"
+    stages = options.pipeline_stages
+    specialise = f"phase={options.phase} batch={-(-options.batch // stages)}"
     if options.context is not None:
         specialise += f" context={options.context}"
     if options.new_tokens is not None:
@@ -49,15 +57,17 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
     chosen = {
         "attention": "" if options.attention == "tokens" else options.attention,
         "cache-channels": options.cache_channels,
-        "cache-slots": options.cache_slots,
+        "cache-slots": options.cache_slots or (options.batch if stages > 1 else 0),
         "page-tokens": options.page_tokens,
     }
     layouts = " ".join(f"{name}={value}" for name, value in chosen.items() if value)
     assign_layouts = f"assign-layouts{{{layouts}}}" if layouts else "assign-layouts"
     operands = f" mac-operands={options.mac_operands}" if options.mac_operands is not None else ""
+    shard = f"llm-shard{{tensor-parallel={options.tensor_parallel} pipeline-stages={stages}}}"
     passes = {
         "model": ("verify-model",),
         "llm": (
+            *((shard,) if options.tensor_parallel > 1 or stages > 1 else ()),
             "canonicalize",
             "llm-decompose-attention",
             f"llm-specialize{{{specialise}}}",
@@ -67,7 +77,8 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
         "placed": (
             f'attach-machine{{{key}="{options.machine}"{operands}}}',
             f"llm-place{{policy={options.policy}}}",
-            "llm-outline-kernels",
+            "llm-outline-kernels{serial=true}" if options.serial_kernels else "llm-outline-kernels",
+            *(("drop-cache-appends",) if options.drop_cache_appends else ()),
             *(("interleave-sub-batches",) if options.sub_batches else ()),
             "verify-placed",
         ),

@@ -51,8 +51,8 @@ class Deviation:
         return "ok" if low <= self.value <= high else "outside"
 
     def percent(self, reference: float | None) -> float | None:
-        """How far off a reference the value is."""
-        return None if reference is None or self.value is None else 100 * (self.value / reference - 1)
+        """How far off a reference the value is; None also for a reference of 0."""
+        return None if not reference or self.value is None else 100 * (self.value / reference - 1)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _check(item: Mapping[str, Any]) -> Check:
 
 
 def _table_checks(table: Mapping[str, Any]) -> list[Check]:
-    """One check per row of a file and per column that the table lists; the key is `ROW COLUMN`."""
+    """One check per row of a file and per column that the table lists and the row has; the key is `ROW COLUMN`."""
     return [
         _check(
             {
@@ -124,6 +124,7 @@ def _table_checks(table: Mapping[str, Any]) -> list[Check]:
         )
         for row in published_table(table["file"])
         for column in table["columns"]
+        if row[column["column"]]
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 Value = str | int | float | bool | None
 Row = Mapping[str, Value]
 
-PAPERS = {"attacc": "AttAcc! (ASPLOS 2024)"}
+PAPERS = {"attacc": "AttAcc! (ASPLOS 2024)", "neupims": "NeuPIMs (ASPLOS 2024)"}
 """Name -> title. Each has a module of its name with a `PAPER`, and published numbers in `published/NAME.toml`."""
 
 

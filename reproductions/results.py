@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..tools.console import atomic_file
+from ..backends.isa.atomic_file import atomic_file
 from .deviations import Deviation, as_dict, compare, load_published, passed
 from .figures import Figure, Paper, Point, Row, Value
 from .plots import can_plot, write_png

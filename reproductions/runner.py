@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -104,7 +104,8 @@ class _Worker:
         if self._pipe is None:
             self._pipe, other = _PROCESSES.Pipe()
             self._process = _PROCESSES.Process(target=_serve, args=(other,), daemon=True)
-            self._process.start()
+            with _sigint_blocked():
+                self._process.start()
             other.close()  # or the pipe would stay open when the worker is gone
         with suppress(OSError):  # it died between two points: its answer will say so
             self._pipe.send((point.run, dict(point.arguments)))
@@ -135,9 +136,18 @@ def _ready(workers: Sequence[_Worker]) -> list[_Worker]:
     return [busy[pipe] for pipe in wait(list(busy)) if isinstance(pipe, Connection)]
 
 
+@contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """A process that starts here never gets SIGINT: Ctrl-C reaches the whole group, and the parent decides."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(pipe: Connection[Any, Any]) -> None:
     """The worker: answers every point until nobody asks any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     while True:
         try:
             run, arguments = pipe.recv()

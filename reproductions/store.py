@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..tools.console import atomic_file
+from ..backends.isa.atomic_file import atomic_file
 from .figures import Point, Row
 
 ROOT = Path(__file__).parent.parent

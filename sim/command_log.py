@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -21,11 +22,14 @@ COLUMNS = (
     *("row", "column", "source"),
 )
 CYCLE, COMMAND, CHANNEL, BANK, ROW, COLUMN, SOURCE = 0, 1, 2, 6, 7, 8, 9
+TABLE_ROW = 1 << 29
+"""From this row on a PIM command means a table beside the memory, one row for each activation function of AiM."""
 
 BINARY = ".npz"
 _FORMAT = 1
 _CHUNK = 1 << 16  # rows that are text at a time
 _LIMIT = 1 << 62
+_END = "# {} commands"  # last line of a CSV log
 
 
 class LogError(SimulationError):
@@ -59,6 +63,7 @@ def write_log(log: CommandLog, file: BinaryIO, binary: bool) -> None:
         return
     write_header(file)
     write_rows(log, file)
+    write_end(len(log), file)
 
 
 def write_header(file: BinaryIO) -> None:
@@ -67,7 +72,7 @@ def write_header(file: BinaryIO) -> None:
 
 
 def write_rows(log: CommandLog, file: BinaryIO) -> None:
-    """The other lines of a CSV log, or a part of them."""
+    """The lines of the commands of a CSV log, or a part of them."""
     names = [_quoted(name) for name in log.commands]
     sources = [*(_quoted(name) for name in log.sources), ""]  # the last one is that of source -1
     for first in range(0, len(log), _CHUNK):
@@ -76,6 +81,11 @@ def write_rows(log: CommandLog, file: BinaryIO) -> None:
             cause = sources[source] if log.sources else source
             lines.append(f"{cycle},{names[command]},{','.join(map(str, numbers))},{cause}\n")
         file.write("".join(lines).encode())
+
+
+def write_end(count: int, file: BinaryIO) -> None:
+    """The last line of a CSV log, which tells a complete one from one that was cut off between two lines."""
+    file.write(f"{_END.format(count)}\n".encode())
 
 
 def _smallest(values: np.ndarray) -> np.ndarray:
@@ -129,7 +139,6 @@ def _read_csv(path: str | Path) -> CommandLog:
             chunks = list(_chunks(path, csv.reader(file, strict=True), *names))
         except UnicodeDecodeError:
             raise LogError(f"{path}:1: not a text file; binary logs end in {BINARY}") from None
-    _check_end(path)
     table = np.concatenate(chunks) if chunks else np.zeros((0, len(COLUMNS)), np.int64)
     commands, sources = names[0], [name for name, number in names[1].items() if number >= 0]
     with suppress(ValueError):  # lines of a trace
@@ -145,8 +154,8 @@ def _chunks(path: str | Path, reader: Any, commands: dict[str, int], sources: di
         header = next(reader, [])
         if header != list(COLUMNS):
             raise LogError(f"{path}:1: found the columns {','.join(header) or 'none'}, expected {','.join(COLUMNS)}")
-        begin = 2
-        while rows := list(islice(reader, _CHUNK)):
+        count, begin = _commands(path), 2
+        while rows := list(islice(reader, min(_CHUNK, count + 2 - begin))):
             for line, row in enumerate(rows, begin):
                 if len(row) != len(COLUMNS):
                     raise LogError(f"{path}:{line}: found {len(row)} fields, expected {len(COLUMNS)}")
@@ -160,29 +169,35 @@ def _chunks(path: str | Path, reader: Any, commands: dict[str, int], sources: di
                     table[:, index] = _numbers(path, begin, index, texts)
             yield table
             begin += len(rows)
+        if next(reader) != [_END.format(count)]:
+            raise LogError(f"{path}:{begin}: found another line, expected the end after {count} commands")
     except csv.Error as error:
         raise LogError(f"{path}:{reader.line_num}: not CSV: {error}") from None
 
 
 def _numbers(path: str | Path, begin: int, index: int, texts: Sequence[str]) -> list[int]:
-    with suppress(ValueError):
-        numbers = list(map(int, texts))
-        if min(numbers) >= -1 and max(numbers) < _LIMIT:
-            return numbers
+    if set().union(*texts) <= set("-0123456789"):
+        with suppress(ValueError):
+            numbers = list(map(int, texts))
+            if min(numbers) >= -1 and max(numbers) < _LIMIT:
+                return numbers
     for line, text in enumerate(texts, begin):
-        if not (text.removeprefix("-").isdecimal() and -1 <= int(text) < _LIMIT):
+        if not (re.fullmatch("-?[0-9]{1,19}", text) and -1 <= int(text) < _LIMIT):
             raise LogError(f"{path}:{line}: {COLUMNS[index]}: found {text!r}, expected a number from -1 on")
-    return [int(text) for text in texts]
+    raise AssertionError(texts)
 
 
-def _check_end(path: str | Path) -> None:
-    """A file that was cut off may still end in something that looks like a row."""
+def _commands(path: str | Path) -> int:
+    """The number of commands that the last line tells; a file that was cut off has no such line."""
     with open(path, "rb") as file:
-        file.seek(-1, os.SEEK_END)
-        if file.read() != b"\n":
-            file.seek(0)
-            line = sum(1 for _ in file)
-            raise LogError(f"{path}:{line}: found the end of the file within a line, expected a newline: cut off?")
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - 40))
+        end = re.search(rb"\n# ([0-9]{1,18}) commands\n\Z", file.read())
+        if end:
+            return int(end[1])
+        file.seek(0)
+        line = sum(1 for _ in file)
+    raise LogError(f"{path}:{line}: found no last line `{_END.format('N')}`: is the file cut off?")
 
 
 def _ordered(path: str | Path, log: CommandLog) -> CommandLog:

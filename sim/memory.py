@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -208,13 +209,13 @@ def _pim_values(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
 
 
 def _pim_head_keys(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
-    """Key cache [layers, slots, heads, context, head_dim]; a part is a column of one token and bank in all layers and slots."""
+    """Key cache [layers, slots, heads, context, head_dim]; a part is a column of one token and bank in all layers."""
     columns = region.layout["columns"]
     for piece, stored, part in _head_pieces(memory, region, array):
         for token in range(array.shape[3]):
             at, number = token % region.layout["parts"], token // region.layout["parts"]
             bank = piece // columns * region.layout["parts"] + at
-            yield stored(bank, number * columns + piece % columns), part[:, :, token]
+            yield stored(bank, number * columns + piece % columns), part[:, token]
 
 
 def _pim_head_values(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
@@ -224,26 +225,26 @@ def _pim_head_values(memory: BankMemory, region: Region, array: np.ndarray) -> P
         chunk, bank = divmod(piece, memory.banks // parts)
         for token in range(array.shape[3]):
             at, number = token % parts, token // parts
-            yield stored(bank * parts + at, chunk * region.layout["tokens"] + number), part[:, :, token]
+            yield stored(bank * parts + at, chunk * region.layout["tokens"] + number), part[:, token]
 
 
 def _head_pieces(memory: BankMemory, region: Region, array: np.ndarray) -> Iterator[tuple[int, Any, np.ndarray]]:
     """Number, place and tensor of each piece of 16 dimensions of each head; place(bank, column) is where it is stored."""
     layers, slots, heads, _, head_dim = array.shape
     per_channel, rows = region.layout["heads_per_channel"], region.layout["rows_per_head"]
-    stored = memory.bank_rows(region, 0, layers * slots * per_channel * rows)
-    stored = stored.reshape(layers, slots, per_channel, rows, memory.banks, memory.channels, -1, LANES)
-    for head in range(heads):
-        turn, channel = divmod(head, memory.channels)
+    stored = memory.bank_rows(region, 0, layers * per_channel * rows)
+    stored = stored.reshape(layers, per_channel, rows, memory.banks, memory.channels, -1, LANES)
+    for head, slot in product(range(heads), range(slots)):
+        turn, channel = divmod(head * slots + slot, memory.channels)
         for piece in range(-(-head_dim // LANES)):
 
             def place(
                 bank: int, column: int, turn: int = turn, channel: int = channel, piece: int = piece
             ) -> np.ndarray:
                 row, column = divmod(column, stored.shape[-2])
-                return stored[:, :, turn, row, bank, channel, column, : min(LANES, head_dim - piece * LANES)]
+                return stored[:, turn, row, bank, channel, column, : min(LANES, head_dim - piece * LANES)]
 
-            yield piece, place, array[:, :, head, :, piece * LANES : (piece + 1) * LANES]
+            yield piece, place, array[:, slot, head, :, piece * LANES : (piece + 1) * LANES]
 
 
 _LAYOUTS: dict[str, Any] = {

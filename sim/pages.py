@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heapq import heappop, heappush
+from math import gcd
 
 import numpy as np
 
@@ -28,7 +29,10 @@ class _Pool:
     def __init__(self, region: Region, channels: int):
         layout = region.layout
         self.symbol, self.page_tokens, self.pages = region.symbol, layout["page_tokens"], layout["pages"]
-        self.homes = channels // layout.get("channels", channels)
+        if layout["kind"] in ("pim_head_keys", "pim_head_values"):
+            self.homes = gcd(channels, layout["slots"])
+        else:
+            self.homes = channels // layout.get("channels", channels)
         self.free = [list(range(self.pages)) for _ in range(self.homes)]
         self.total = self.pages * self.homes
         self.used = self.peak = 0

@@ -6,6 +6,8 @@ import heapq
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+
 Assignment = Literal["min-load", "round-robin"]
 
 
@@ -32,6 +34,25 @@ def assign(loads: Sequence[int], channels: int, how: Assignment) -> list[int]:
         load, channel = heapq.heappop(heap)
         chosen[index] = channel
         heapq.heappush(heap, (load + loads[index], channel))
+    return chosen
+
+
+def deal_heads(lengths: Sequence[int], heads: int, channels: int, how: Assignment) -> list[int]:
+    """The slot of each sequence where head h of slot s is in channel (h * slots + s) mod channels: slots in turn, or, longest
+    sequence first, the slot whose fullest channel holds the least so far (AttAcc assigns single heads, section 5.1).
+    """
+    slots = len(lengths)
+    if how == "round-robin":
+        return list(range(slots))
+    load = np.zeros(channels, np.int64)
+    places = (np.arange(heads)[None, :] * slots + np.arange(slots)[:, None]) % channels  # [slot, head]
+    free = np.ones(slots, bool)
+    chosen = [0] * slots
+    for index in sorted(range(slots), key=lambda index: (-lengths[index], index)):
+        fullest, total = load[places].max(axis=1), load[places].sum(axis=1)
+        slot = int(np.lexsort((np.arange(slots), total, fullest, ~free))[0])
+        chosen[index], free[slot] = slot, False
+        np.add.at(load, places[slot], lengths[index])
     return chosen
 
 

@@ -1,11 +1,12 @@
-"""The host plan, decoded once and walked in Python at every step: launches on device queues."""
+"""The host plan, decoded once and walked in Python at every step: launches on device queues and exchanges on the link."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..backends.isa.check import ProgramError
-from ..backends.isa.host import HOST, MAX_ARGUMENTS
+from ..backends.isa.host import EXCHANGES, HOST, MAX_ARGUMENTS
 from ..backends.isa.image import Program
+from ..backends.isa.spec import DTYPE_BYTES, DTYPE_NAMES
 from ..backends.isa.walk import Walk
 from .functional.errors import SimulationError
 
@@ -26,7 +27,39 @@ class PlannedLaunch(NamedTuple):
     layer: int
 
 
-_FIRST_ARGUMENT = HOST["launch"].fields.index("arg0")
+class Exchange(NamedTuple):
+    """What the devices exchange: a matrix `rows` x `columns` of `dtype` in local memory. See the host instruction."""
+
+    kind: str
+    devices: int
+    local: int
+    dtype: str
+    rows: int
+    columns: int
+    logits: int
+    vocabulary: int
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the value that a device gives."""
+        if self.kind == "all_argmax":
+            return self.rows * (_BYTES["i32"] + _BYTES["f32"])
+        return self.rows * self.columns * _BYTES[self.dtype]
+
+
+class PlannedExchange(NamedTuple):
+    """An exchange that the plan asks for, with events, queue and layer as those of a launch."""
+
+    exchange: Exchange
+    after: list[int]
+    event: int
+    queue: int
+    layer: int
+
+
+_BYTES = dict(zip(DTYPE_NAMES, DTYPE_BYTES, strict=True))
+_LAUNCH, _EXCHANGE = HOST["launch"], HOST["exchange"]
+_FIRST_ARGUMENT = _LAUNCH.fields.index("arg0")
 
 
 class Plan:
@@ -37,17 +70,27 @@ class Plan:
         self._walk = Walk(plan)
 
     def run(
-        self, arguments: Sequence[int], sequences: Sequence[SequenceRow], launch: Callable[[PlannedLaunch], None]
+        self,
+        arguments: Sequence[int],
+        sequences: Sequence[SequenceRow],
+        launch: Callable[[PlannedLaunch], None],
+        exchange: Callable[[PlannedExchange], None] | None = None,
     ) -> None:
-        """Interpret the plan with these values in registers 0.. and call `launch` for each kernel, in program order."""
+        """Interpret the plan with these values in registers 0.. and call `launch` for each kernel, in program order, and
+        `exchange`, if given, for each exchange.
+        """
         registers, counters = self._walk.registers([*arguments]), []
         try:
-            for pc, _, fields in self._walk.run(registers, counters, sequences):
+            for pc, opcode, fields in self._walk.run(registers, counters, sequences):
+                layer = registers[counters[0]] if counters else -1
+                if opcode == _EXCHANGE.number:
+                    if exchange is not None:
+                        exchange(_planned_exchange(fields, layer))
+                    continue
                 kernel, event, queue, after0, after1, after2, count = fields[:_FIRST_ARGUMENT]
                 self._check_launch(pc, kernel, count)
                 values = fields[_FIRST_ARGUMENT : _FIRST_ARGUMENT + count]
                 after = [awaited for awaited in (after0, after1, after2) if awaited >= 0]
-                layer = registers[counters[0]] if counters else -1
                 launch(PlannedLaunch(kernel, values, after, event, queue, layer))
         except ProgramError as error:
             raise SimulationError(str(error)) from None
@@ -61,3 +104,10 @@ class Plan:
                 f"{count} arguments for kernel {kernel}, "
                 f"which takes {self._argument_counts[kernel]} (limit {MAX_ARGUMENTS})",
             )
+
+
+def _planned_exchange(fields: Sequence[int], layer: int) -> PlannedExchange:
+    kind, event, queue, after0, after1, after2, devices, local, dtype, *extents = fields[: len(_EXCHANGE.fields)]
+    exchange = Exchange(EXCHANGES[kind], devices, local, DTYPE_NAMES[dtype], *extents)
+    after = [awaited for awaited in (after0, after1, after2) if awaited >= 0]
+    return PlannedExchange(exchange, after, event, queue, layer)

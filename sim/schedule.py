@@ -6,9 +6,17 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from .plan import Exchange
+
+LINK = "link"
+"""Device and unit of exchanges."""
+
 
 class Launch(NamedTuple):
-    """A launch of a step. `after` are the positions of earlier launches, `layer` the counter of the outermost plan loop."""
+    """A launch of a step. `after` are the positions of earlier launches, `layer` the counter of the outermost plan loop.
+
+    An exchange between devices is a launch on the device "link", without kernel (-1) and arguments.
+    """
 
     kernel: int
     arguments: list[int]
@@ -16,6 +24,7 @@ class Launch(NamedTuple):
     device: str
     queue: int
     layer: int
+    exchange: Exchange | None = None
 
 
 class Timing(Protocol):
@@ -30,6 +39,10 @@ class Timing(Protocol):
 
     def begin(self, program_index: int, arguments: np.ndarray, start_ps: int) -> int:
         """Start a launch on a unit that is free at `start_ps`; a number that tells it from others."""
+        ...
+
+    def begin_exchange(self, exchange: Exchange, start_ps: int) -> int:
+        """Start an exchange on the link, which is free at `start_ps`; a number that tells it from others."""
         ...
 
     def advance(self) -> tuple[int, int]:
@@ -57,7 +70,10 @@ def schedule(launches: Sequence[Launch], timing: Timing, now_ps: int) -> list[tu
         while ready := _ready(launches, timing, waiting, running, times, queue_free, unit_free, now_ps):
             start, index = min(ready)
             launch = launches[index]
-            number = timing.begin(launch.kernel, np.array(launch.arguments, np.int64), start)
+            if launch.exchange is not None:
+                number = timing.begin_exchange(launch.exchange, start)
+            else:
+                number = timing.begin(launch.kernel, np.array(launch.arguments, np.int64), start)
             running[number] = index
             times[index] = (start, -1)
             line = waiting[launch.device, launch.queue]
@@ -69,8 +85,12 @@ def schedule(launches: Sequence[Launch], timing: Timing, now_ps: int) -> list[tu
         launch, begun = launches[index], times[index]
         assert begun is not None
         times[index] = (begun[0], finish)
-        queue_free[launch.device, launch.queue] = unit_free[timing.unit(launch.kernel)] = finish
+        queue_free[launch.device, launch.queue] = unit_free[_unit(launch, timing)] = finish
     return [time for time in times if time is not None]
+
+
+def _unit(launch: Launch, timing: Timing) -> str:
+    return LINK if launch.exchange is not None else timing.unit(launch.kernel)
 
 
 def _ready(
@@ -84,12 +104,12 @@ def _ready(
     now_ps: int,
 ) -> list[tuple[int, int]]:
     """When the first launches of the queues can start: (ps, position), those only whose predecessors are finished."""
-    busy_units = {timing.unit(launches[index].kernel) for index in running.values()}
+    busy_units = {_unit(launches[index], timing) for index in running.values()}
     busy_queues = {(launches[index].device, launches[index].queue) for index in running.values()}
     found: list[tuple[int, int]] = []
     for key, line in waiting.items():
         launch = launches[line[0]]
-        unit = timing.unit(launch.kernel)
+        unit = _unit(launch, timing)
         before = [times[position] for position in launch.after]
         if key in busy_queues or unit in busy_units or any(time is None or time[1] < 0 for time in before):
             continue

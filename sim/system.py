@@ -1,8 +1,10 @@
 """The system: a compiled image, the memory and devices it runs on, and one step after another of the host plan."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -11,8 +13,11 @@ from ..backends.isa.image import Image
 from .functional.errors import SimulationError
 from .memory import BankMemory, rope_table
 from .pages import PageTables
-from .plan import Plan, PlannedLaunch, SequenceRow
-from .schedule import Launch, Timing, schedule
+from .plan import Plan, PlannedExchange, PlannedLaunch, SequenceRow
+from .schedule import LINK, Launch, Timing, schedule
+
+if TYPE_CHECKING:
+    from .functional.devices import Devices
 
 __all__ = ["LaunchRecord", "SimulationError", "StepResult", "System", "Timing", "WeightStore"]
 
@@ -29,7 +34,9 @@ class WeightStore(Protocol):
 
 
 class LaunchRecord(NamedTuple):
-    """One launch: program index, start and finish in ps, counter of the outermost plan loop around it (-1: none)."""
+    """One launch: program index (-1: an exchange with other devices), start and finish in ps, counter of the outermost
+    plan loop around it (-1: none).
+    """
 
     kernel: int
     start_ps: int
@@ -59,9 +66,13 @@ class StepResult:
 
 
 class System:
-    """A machine that holds an image. `functional=False` executes no data and allocates no memory (timing only)."""
+    """A machine that holds an image. `functional=False` executes no data and allocates no memory (timing only).
 
-    def __init__(self, image: Image, timing: Timing | None = None, functional: bool = True):
+    With several `devices` each holds the image with data of its own, and all run the same launches in step. They share
+    each layer (tensor parallel). Time is that of one of them.
+    """
+
+    def __init__(self, image: Image, timing: Timing | None = None, functional: bool = True, devices: int = 1):
         try:
             for program in (*image.programs, image.plan):
                 check_program(program)
@@ -76,29 +87,31 @@ class System:
         self.now_ps = 0
         self.pages = PageTables(image)
         self._plan = Plan(image.plan, image.programs)
-        self._devices = None
+        self._devices: list[Devices] = []
         if functional:
             # compiled kernels are imported only by those who execute data
             from .functional.devices import Devices
+            from .functional.exchange import run_exchange
 
-            self._devices = Devices(image, BankMemory(image))
-            self._buffers = {name: self._devices.view(name, buffer) for name, buffer in image.buffers.items()}
+            self._devices = [Devices(image, BankMemory(image)) for _ in range(devices)]
+            self._exchange = run_exchange
 
     @property
     def memory(self) -> BankMemory:
-        """Main memory; only of a functional system."""
-        if self._devices is None:
+        """Main memory of the first device; only of a functional system."""
+        if not self._devices:
             raise SimulationError("a timing-only system holds no data")
-        return self._devices.memory
+        return self._devices[0].memory
 
-    def load(self, store: WeightStore) -> None:
-        """Fill every region that has a source, and the generated tables. Caches start at zero."""
-        for region in self.image.regions:
-            if region.layout["kind"] == "rope_table":
-                context, head_dim = region.shape
-                self.memory.load_region(region, rope_table(context, head_dim, region.layout["theta"]))
-            elif region.source:
-                self.memory.load_region(region, store.array(region.source))
+    def load(self, *stores: WeightStore) -> None:
+        """Fill every region that has a source, and the generated tables, from a store for each device. Caches start at zero."""
+        for device, store in zip(self._devices, stores, strict=True):
+            for region in self.image.regions:
+                if region.layout["kind"] == "rope_table":
+                    context, head_dim = region.shape
+                    device.memory.load_region(region, rope_table(context, head_dim, region.layout["theta"]))
+                elif region.source:
+                    device.memory.load_region(region, store.array(region.source))
 
     def step(
         self, tokens: Sequence[int], sequences: Sequence[SequenceRow], first_half: int | None = None
@@ -113,9 +126,9 @@ class System:
         table = np.array(sequences, np.int64).reshape(len(sequences), -1)
         for _, new, past, slot in sequences:
             self.pages.grow(slot, past + new)
-        if self._devices is not None:
-            self._buffers["tokens"][: len(tokens)] = tokens
-            self._devices.sequences, self._devices.pages = table, self.pages.tables
+        for device in self._devices:
+            device.view("tokens", self.image.buffers["tokens"])[: len(tokens)] = tokens
+            device.sequences, device.pages = table, self.pages.tables
         if self.timing is not None:
             self.timing.sequences, self.timing.pages = table, self.pages.tables
         half = -(-len(sequences) // 2) if first_half is None else first_half
@@ -132,8 +145,8 @@ class System:
             result.launches.append(LaunchRecord(launch.kernel, start, finish, launch.layer))
             result.finish_ps = max(result.finish_ps, finish)
         self.now_ps = result.finish_ps
-        result.next = self._output("next", len(sequences))
-        result.logits = self._output("logits", len(sequences))
+        result.next = next(self._outputs("next", len(sequences)), None)
+        result.logits = self._logits(len(sequences))
         return result
 
     def release(self, slot: int) -> None:
@@ -150,21 +163,42 @@ class System:
         last_of: dict[int, int] = {}
 
         def launch(planned: PlannedLaunch) -> None:
-            if self._devices is not None:
-                self._devices.run(planned.kernel, planned.arguments)
+            for device in self._devices:
+                device.run(planned.kernel, planned.arguments)
             after = tuple(last_of[event] for event in planned.after if event in last_of)
             if planned.event >= 0:
                 last_of[planned.event] = len(launches)
             device = self.image.programs[planned.kernel].device
             launches.append(Launch(planned.kernel, planned.arguments, after, device, planned.queue, planned.layer))
 
-        self._plan.run(arguments, sequences, launch)
+        def exchange(planned: PlannedExchange) -> None:
+            if self._devices:
+                self._exchange(planned.exchange, self._devices)
+            after = tuple(last_of[event] for event in planned.after if event in last_of)
+            if planned.event >= 0:
+                last_of[planned.event] = len(launches)
+            launches.append(Launch(-1, [], after, LINK, planned.queue, planned.layer, planned.exchange))
+
+        self._plan.run(arguments, sequences, launch, exchange)
         return launches
 
-    def _output(self, name: str, sequences: int) -> np.ndarray | None:
-        if self._devices is None or name not in self._buffers:
-            return None
-        return self._buffers[name][:sequences].copy()
+    def _outputs(self, name: str, sequences: int) -> Iterator[np.ndarray]:
+        """Copies of a buffer on each device."""
+        buffer = self.image.buffers.get(name)
+        for device in self._devices if buffer is not None else ():
+            yield device.view(name, buffer)[:sequences].copy()
+
+    def _logits(self, sequences: int) -> np.ndarray | None:
+        """Those of all devices beside each other; the last parts may overlap."""
+        parts = list(self._outputs("logits", sequences))
+        if len(parts) < 2:
+            return parts[0] if parts else None
+        rows, columns = parts[0].shape
+        logits = np.empty((rows, self.image.bounds["vocabulary"]), parts[0].dtype)
+        for place, part in enumerate(parts):
+            begin = min(place * columns, logits.shape[1] - columns)
+            logits[:, begin : begin + columns] = part
+        return logits
 
     def _check(self, tokens: Sequence[int], sequences: Sequence[SequenceRow]) -> None:
         bounds = self.image.bounds

@@ -17,6 +17,7 @@ from pimlir.frontends import load_model
 from pimlir.interpreters.llm import LlmInterpreter
 from pimlir.machines import load_machine
 from pimlir.passes.pipelines import POLICIES, PipelineOptions
+from pimlir.sim.plan import Exchange
 from pimlir.sim.requests import Request
 from pimlir.sim.serving import Server
 from pimlir.sim.system import StepResult, System
@@ -108,6 +109,9 @@ class EveryLaunch:
         self.begun += 1
         self.running.append((self.begun, start_ps + 10**7))
         return self.begun
+
+    def begin_exchange(self, exchange: Exchange, start_ps: int) -> int:
+        raise NotImplementedError
 
     def advance(self) -> tuple[int, int]:
         return self.running.pop(0)

@@ -14,6 +14,7 @@ from xdsl.utils.exceptions import ArgSpecParseError
 
 from ..backends.isa.image import Image
 from ..frontends.model import Model
+from ..machines import load_machine
 from ..passes.pipelines import STAGES, PipelineOptions, pipeline
 from .compiler import Compilation, available_passes, make_context, module_text
 from .errors import CommandError
@@ -85,6 +86,11 @@ class Build:
     def _passes(self, stage: str) -> str:
         specs = parse_pipeline(pipeline(stage, self.compilation.options))
         return ",".join(str(_changed(spec, self.overrides.get(spec.name, {}))) for spec in specs)
+
+
+def attention_of(machine: str) -> Literal["heads", "tokens"]:
+    """The layout of caches on the PIM: a head in a channel where the machine has commands for that."""
+    return "heads" if "mac_tree" in load_machine(machine).pim.commands else "tokens"
 
 
 def verify_stage(module: ModuleOp, stage: str) -> None:

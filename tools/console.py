@@ -1,9 +1,8 @@
-"""How results look: tables, amounts with units, progress on a terminal, files that appear complete or not at all."""
+"""How results look: tables, amounts with units, progress on a terminal, texts on stdout or in a file."""
 
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import sys
 import tempfile
@@ -12,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
+
+from ..backends.isa.atomic_file import atomic_file
 
 _BAR = 12
 
@@ -224,32 +225,6 @@ def output_stream(path: str | None) -> Iterator[TextIO]:
         stream.seek(0)
         shutil.copyfileobj(stream, sys.stdout)
     sys.stdout.flush()
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """A file to write beside `path`, which takes its place when the block ends without an exception.
-
-    A device or pipe, such as /dev/null, is written itself: a file must not take its place.
-    """
-    if path.exists() and not path.is_file():
-        yield path
-        return
-    temporary = None
-    try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        temporary = Path(name)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.fchmod(descriptor, 0o666 & ~mask)  # mkstemp makes files that only their owner can read
-        os.close(descriptor)
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise type(error)(error.errno, error.strerror, str(path)) from None  # it names the temporary file
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def read_text(path: str) -> str:

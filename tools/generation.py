@@ -66,7 +66,7 @@ def generate_batch(
     """
     mine = [prompts[request] for request in batch.requests]
     last = [-1] * len(mine)
-    for parts in prefill_parts([len(prompt) for prompt in mine], chunk):
+    for parts in prefill_parts([len(prompt) for prompt in mine], chunk, len(mine)):
         tokens = [token for index, past, new in parts for token in mine[index][past : past + new]]
         found = simulator.step(tokens, _rows(parts, batch.slots))
         assert found is not None
@@ -85,8 +85,10 @@ def _last(tokens: NDArray[Any] | None) -> int:
     return int(tokens[-1])
 
 
-def prefill_parts(lengths: Sequence[int], chunk: int) -> Iterator[list[tuple[int, int, int]]]:
-    """Prompts of these lengths cut into steps of `chunk` tokens: of each step (sequence, first token, tokens)."""
+def prefill_parts(lengths: Sequence[int], chunk: int, most: int) -> Iterator[list[tuple[int, int, int]]]:
+    """Prompts of these lengths cut into steps of `chunk` tokens of at most `most` sequences: of each step (sequence, first
+    token, tokens).
+    """
     parts: list[tuple[int, int, int]] = []
     room = chunk
     for index, length in enumerate(lengths):
@@ -95,7 +97,7 @@ def prefill_parts(lengths: Sequence[int], chunk: int) -> Iterator[list[tuple[int
             new = min(room, length - past)
             parts.append((index, past, new))
             past, room = past + new, room - new
-            if not room:
+            if not room or len(parts) == most:
                 yield parts
                 parts, room = [], chunk
     if parts:
@@ -111,18 +113,22 @@ def _rows(parts: Sequence[tuple[int, int, int]], slots: Sequence[int]) -> Rows:
     return rows
 
 
-def time_prefill(engine: Engine, lengths: Sequence[int], slots: Sequence[int], chunk: int) -> int:
-    """All prompts, `chunk` tokens a step, several in a step where they are short; the number of steps."""
+def time_prefill(engine: Engine, lengths: Sequence[int], slots: Sequence[int], chunk: int, most: int) -> int:
+    """All prompts, `chunk` tokens and at most `most` sequences a step; the number of steps."""
     steps = 0
-    for parts in prefill_parts(lengths, chunk):
+    for parts in prefill_parts(lengths, chunk, most):
         engine.step([0] * sum(new for _, _, new in parts), _rows(parts, slots))
         steps += 1
     return steps
 
 
-def time_decode(engine: Engine, past: int, batch: int) -> None:
-    """One token for every sequence of the batch, each after `past` others."""
-    engine.step([0] * batch, [(slot, 1, past, slot) for slot in range(batch)])
+def time_decode(engine: Engine, past: int, batch: int, stages: int = 1) -> None:
+    """One token for every sequence of the batch, each after `past` others: a step for every part of the batch, of which
+    there are as many as pipeline stages.
+    """
+    for part in range(stages):
+        slots = range(part, batch, stages)
+        engine.step([0] * len(slots), [(row, 1, past, slot) for row, slot in enumerate(slots)])
 
 
 @dataclass

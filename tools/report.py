@@ -76,7 +76,7 @@ def cost_report(statistics: Statistics | None, machine: Mapping[str, Any]) -> Re
         "cycles": statistics["time_ps"] // machine["memory"]["clock_ps"],
         "seconds_simulated": statistics["time_ps"] / 1e12,
         "energy_pj": energy_report(statistics, machine),
-        "devices": _devices(kernels, statistics["time_ps"]),
+        "devices": _devices([*kernels, *_exchanges(statistics)], statistics["time_ps"]),
         "units": _units(statistics, machine),
         "commands": {name: count for name, count in statistics["commands"].items() if count},
         "bytes": {name: count for name, count in statistics["bytes"].items() if count},
@@ -128,6 +128,20 @@ def _kernel(entry: Statistics, elapsed_ps: int) -> Report:
     }
 
 
+def _exchanges(statistics: Statistics) -> list[Report]:
+    """Exchanges with other devices in the form of kernels."""
+    elapsed_ps = statistics["time_ps"]
+    return [
+        {
+            "device": LINK,
+            "launches": count["number"],
+            "seconds": count["time_ps"] / 1e12,
+            "share": count["time_ps"] / elapsed_ps if elapsed_ps else 0.0,
+        }
+        for count in statistics["exchanges"].values()
+    ]
+
+
 def _devices(kernels: Sequence[Report], elapsed_ps: int) -> Report:
     devices: Report = {}
     for kernel in kernels:
@@ -158,14 +172,18 @@ def _units(statistics: Statistics, machine: Mapping[str, Any]) -> Report:
 
 
 LAUNCH_OVERHEAD = "launch overhead"
+LINK = "link"
 
 
 def operations(statistics: Statistics) -> list[Report]:
-    """One entry per operation and device in the order of the program, then what the launches of a device cost besides;
-    together the time of all kernels."""
+    """One entry per operation and device in the order of the program, exchanges over the link first, then what the launches
+    of a device cost besides; together the time of all launches."""
     instructions: dict[tuple[str, str], int] = {}
     times_ps: dict[tuple[str, str], int] = {}
     overhead_ps: dict[str, int] = {}
+    for kind, count in statistics["exchanges"].items():
+        instructions[kind, LINK] = count["number"]
+        times_ps[kind, LINK] = count["time_ps"]
     for program in statistics["programs"].values():
         device, rest_ps = program["device"], program["time_ps"]
         for name, tag in program["tags"].items():
@@ -191,10 +209,13 @@ def operations(statistics: Statistics) -> list[Report]:
 def layer_report(launches: Sequence[LaunchRecord], layered: Container[int]) -> list[Report]:
     """Seconds of each layer in one step, from its launches; `layered` are the kernels of the layer loop. Layer -1 is
     what lies outside the layers."""
-    outside = sum(launch.finish_ps - launch.start_ps for launch in launches if launch.kernel not in layered)
+    inside = [launch.kernel in layered or (launch.kernel < 0 <= launch.layer) for launch in launches]
+    outside = sum(
+        launch.finish_ps - launch.start_ps for launch, layer in zip(launches, inside, strict=True) if not layer
+    )
     spans: dict[int, tuple[int, int]] = {}
-    for launch in launches:
-        if launch.kernel in layered:
+    for launch, layer in zip(launches, inside, strict=True):
+        if layer:
             begin, end = spans.get(launch.layer, (launch.start_ps, launch.finish_ps))
             spans[launch.layer] = (min(begin, launch.start_ps), max(end, launch.finish_ps))
     times = {-1: outside} if launches else {}

@@ -80,6 +80,16 @@ def _facts(report: Report) -> list[Sequence[Cell]]:
         ("tokens", f"{report['tokens_in']} in, {report['tokens_out']} out"),
         ("host", ", ".join(f"{name} {amount(seconds, 's')}" for name, seconds in host["seconds"].items())),
     ]
+    tensor, stages = report["tensor_parallel"], report["pipeline_stages"]
+    if tensor * stages > 1:
+        rows.insert(
+            3,
+            (
+                "devices",
+                f"{tensor * stages}: {tensor} share each layer, {stages} pipeline stage{'s' if stages > 1 else ''}; "
+                f"times and tokens/s of all, the rest of one device{' of the last stage' if stages > 1 else ''}",
+            ),
+        )
     if host["tokens_per_second"]:
         rows.append(("host speed", f"{host['tokens_per_second']:.2f} tokens/s in decode"))
     if report["batch"] > 1:

@@ -42,6 +42,8 @@ class RunOptions:
     log: str | None = None
     serve: bool = False
     step_log: str | None = None
+    tensor_parallel: int | None = None
+    pipeline_stages: int | None = None
 
     @property
     def is_image(self) -> bool:
@@ -87,6 +89,7 @@ def check_options(options: RunOptions) -> None:
         "--batch": options.batch is not None,
         "--ignore-capacity": options.ignore_capacity,
         "--requests": options.requests is not None,
+        "--pipeline-stages above 1": (options.pipeline_stages or 1) > 1 and options.at is None,
     }
     if options.serve:
         _check_serving(options, conflicts)
@@ -117,9 +120,9 @@ def check_options(options: RunOptions) -> None:
             if conflicts[name]:
                 raise UsageError(f"{name} with --prompt-ids")
     if options.is_image:
-        for name in ("machine", "place", "context", "chunk", "batch", "at"):
+        for name in ("machine", "place", "context", "chunk", "batch", "at", "tensor_parallel", "pipeline_stages"):
             if getattr(options, name) is not None:
-                raise UsageError(f"--{name} with an image: it was fixed when the image was compiled")
+                raise UsageError(f"--{name.replace('_', '-')} with an image: it was fixed when the image was compiled")
     elif options.weights is not None:
         raise UsageError(f"--weights needs an image ({IMAGE_SUFFIX})")
 
@@ -131,5 +134,7 @@ def _check_serving(options: RunOptions, conflicts: dict[str, bool]) -> None:
     for name in ("--prompt", "--prompt-ids", "--prompts", "--chat", "--stop-at-eos", "--at"):
         if conflicts[name]:
             raise UsageError(f"{name} with --serve, whose requests have prompts of their own")
+    if (options.pipeline_stages or 1) > 1:
+        raise UsageError("--pipeline-stages above 1 with --serve, whose steps follow each other")
     if conflicts["--no-timing"]:
         raise UsageError("--no-timing with --serve: requests arrive in simulated time")

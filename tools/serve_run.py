@@ -68,7 +68,8 @@ def serve(
     """Run all requests; the server afterwards, its steps, and the seconds that it took."""
     begin, steps = time.perf_counter(), []
     chunk = 0 if options.no_prefill else system.image.bounds["new_tokens"] - batch
-    load = load_of(model.config, system.image.machine, options.cache_channels or 1)
+    tensor = options.tensor_parallel or 1
+    load = load_of(model.config, system.image.machine, options.cache_channels or 1, tensor)
     how = options.assign or "min-load"
     server = Server(system, served.requests, served.prompts, batch, chunk, how, load)
     for step in server.run():

@@ -7,16 +7,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..backends.isa.container import load_image
 from ..frontends.errors import ModelFileError
 from ..frontends.gguf import read_gguf
 from ..frontends.model import SMOLLM2, Model, find_smollm2, load_model
+from ..frontends.shards import ShardStore, shard_stores
+from ..frontends.weights import WeightStore
 from ..machines.loader import load_machine
 from ..passes.pipelines import PipelineOptions
-from .batch import Batch, lengths_of, make_batch
-from .build import Build, model_meta
+from .batch import Batch, head_batch, lengths_of, make_batch
+from .build import Build, attention_of, model_meta
 from .commands.arguments import DEFAULT_MACHINE, DEFAULT_PLACE, DEFAULT_PROMPT
 from .errors import CommandError
 from .generation import Engine, Simulator, TextStream, generate, generate_batch, time_decode, time_prefill
@@ -134,18 +136,31 @@ class _Session:
             lengths = lengths_of(options.requests, options.seed, longest, not options.no_prefill)
         else:
             lengths = [len(prompt) for prompt in self.prompts]
+        how, tensor = options.assign or "min-load", options.tensor_parallel or 1
         channels = self.cache_channels(machine)
-        return make_batch(lengths, model.config, machine, channels, options.assign or "min-load")
+        if self.attention == "heads":
+            return head_batch(lengths, -(-model.config.kv_heads // tensor), machine["memory"]["channels"], how)
+        return make_batch(lengths, model.config, machine, channels, how, tensor)
 
     def cache_channels(self, machine: dict[str, Any]) -> int:
-        """Channels that the cache of a sequence is spread over."""
-        channels = self.options.cache_channels or 1
+        """Channels that the cache of a sequence is spread over; 0 where its heads are in channels of their own."""
+        options = self.options
+        if self.attention == "heads":
+            if options.cache_channels is not None:
+                raise CommandError(f"--cache-channels on {machine['name']}, which keeps heads in channels of their own")
+            return 0
+        channels = options.cache_channels or 1
         if machine["memory"]["channels"] % channels:
             raise CommandError(
                 f"--cache-channels is {channels}, expected a divisor of the {machine['memory']['channels']} channels of "
                 f"{machine['name']}"
             )
         return channels
+
+    @property
+    def attention(self) -> Literal["heads", "tokens"]:
+        """The layout of caches: a head in a channel where the machine has commands for that."""
+        return attention_of(self.options.machine or DEFAULT_MACHINE)
 
     def read_prompts(self, path: str) -> list[list[int]]:
         """Token ids of every line of a file."""
@@ -218,15 +233,24 @@ class _Session:
         self.machine = load_machine(machine).to_dict()
         self.place = options.place or DEFAULT_PLACE
         chunk = 0 if options.no_prefill else options.chunk or 32
+        stages = options.pipeline_stages or 1
+        sequences = len(self.batch.past) if self.batch else options.batch or 1
+        if options.timing_only and sequences < stages:
+            raise CommandError(
+                f"--pipeline-stages is {stages}, expected at most the {sequences} sequences: each stage works on some"
+            )
         pipeline_options = PipelineOptions(
             machine,
             self.place,
             phase="decode" if options.no_prefill else "mixed",
-            batch=len(self.batch.past) if self.batch else options.batch or 1,
+            batch=sequences,
             context=self.context,
-            new_tokens=max(chunk, len(self.batch.past) if self.batch else options.batch or 1) if chunk else None,
+            new_tokens=max(chunk, sequences) if chunk else None,
             ignore_capacity=options.ignore_capacity,
             sub_batches=options.sub_batches,
+            tensor_parallel=options.tensor_parallel or 1,
+            pipeline_stages=stages,
+            attention=self.attention,
         )
         if self.batch or self.served:
             channels = self.cache_channels(self.machine)
@@ -236,7 +260,8 @@ class _Session:
         if self.served:
             # A step has any number of sequences, so it cannot be of phase decode, and any of them may meet in one channel.
             batch = self.served_batch = options.batch or min(len(self.served.requests), DEFAULT_BATCH)
-            slots = batch * self.machine["memory"]["channels"] // channels
+            spread = self.machine["memory"]["channels"] // channels if channels and self.place != "npu-only" else 1
+            slots = batch * spread
             sizes = {"batch": batch, "new_tokens": batch + chunk, "cache_slots": slots}
             pipeline_options = replace(pipeline_options, phase="mixed", **sizes)
         build = Build(model.build_module(), pipeline_options, meta=model_meta(model, options.model))
@@ -246,6 +271,7 @@ class _Session:
 
         if options.at is None:
             self.image = build.image(tell)
+            self.module = build.module
         else:
             self.module = build.to(options.at, tell)
 
@@ -254,11 +280,9 @@ class _Session:
         options, model, image = self.options, self.model, self.image
         self.listener.stage("filling the memory")
         if image is None:
-            from ..interpreters.run import make_interpreter
-
             assert model is not None
             self.chunk = options.chunk or 32
-            return make_interpreter(self.module, model.store, 1, self.context)
+            return self.interpreter(model)
         self.chunk = image.bounds["new_tokens"]
         self.machine, self.place = image.machine, image.meta.get("policy") or "as in the module"
         from ..sim import kernel_cache
@@ -273,10 +297,32 @@ class _Session:
             if options.log is not None:
                 self.log = ProgramLog(image.machine)
             self.timing = TimingModel(image, ROWS, self.log.add) if self.log else TimingModel(image)
-        system = System(image, self.timing, functional=not options.timing_only)
+        self.stages = image.meta.get("pipeline_stages", 1)
+        devices = image.meta.get("tensor_parallel", 1)
+        system = System(image, self.timing, functional=not options.timing_only, devices=devices)
         if model is not None and not options.timing_only:
-            system.load(model.store)
+            system.load(*self.stores(model, devices))
         return Simulator(system)
+
+    def interpreter(self, model: Model) -> Engine:
+        """That of the stage that the module is at; of a module for several devices, on all of them."""
+        from ..interpreters.run import make_interpreter
+        from ..interpreters.sharded import ShardedInterpreter
+
+        stages = self.options.pipeline_stages or 1
+        if model.config.layers % stages:
+            raise CommandError(f"--pipeline-stages with data needs a divisor of the {model.config.layers} layers")
+        if stages == (self.options.tensor_parallel or 1) == 1:
+            return make_interpreter(self.module, model.store, 1, self.context)
+        return ShardedInterpreter(self.module, self.stores(model, 0), 1, self.context)
+
+    def stores(self, model: Model, devices: int) -> Sequence[ShardStore | WeightStore]:
+        """The weights of each device."""
+        if devices == 1:
+            return [model.store]
+        if self.options.is_image:
+            raise CommandError(f"{self.options.model}: is for {devices} devices, of an image only with --timing-only")
+        return shard_stores(self.module, model.store)
 
     def produce(self) -> Report:
         """Tokens, one after another."""
@@ -309,20 +355,21 @@ class _Session:
         if self.batch is not None:
             return self.time_batch(self.batch)
         assert options.prompt_length is not None
-        batch = options.batch or (image.bounds["sequences"] if options.is_image else 1)
-        if batch > image.bounds["sequences"]:
-            raise CommandError(f"--batch is {batch}, {options.model} takes {image.bounds['sequences']} sequences")
+        most = image.bounds["sequences"] if self.stages == 1 else image.bounds["slots"]
+        batch = options.batch or (most if options.is_image else 1)
+        if batch > most:
+            raise CommandError(f"--batch is {batch}, {options.model} takes {most} sequences")
         length, phases, before = options.prompt_length, [], None
         if not options.no_prefill:
             self.listener.stage(f"timing the prefill of {length} tokens")
             begin = time.perf_counter()
-            steps = time_prefill(self.engine, [length] * batch, range(batch), self.chunk)
+            steps = time_prefill(self.engine, [length] * batch, range(batch), self.chunk, image.bounds["sequences"])
             before = self.statistics()
             phases.append(Phase("prefill", length * batch, steps, time.perf_counter() - begin, None, before))
         begin = time.perf_counter()
         for past in range(length, length + options.tokens):
             self.listener.stage(f"timing the decoding of token {past - length + 1} of {options.tokens}")
-            time_decode(self.engine, past, batch)
+            time_decode(self.engine, past, batch, self.stages)
         seconds = time.perf_counter() - begin
         phases.append(Phase("decode", options.tokens * batch, options.tokens, seconds, before, self.statistics()))
         return self.report(phases, [], None, batch)
@@ -360,13 +407,15 @@ class _Session:
         if not self.options.no_prefill:
             self.listener.stage(f"timing the prefill of {sum(batch.past)} tokens of {len(batch.past)} sequences")
             begin = time.perf_counter()
-            steps = time_prefill(self.engine, batch.past, batch.slots, self.chunk)
+            most = self.engine.system.image.bounds["sequences"]
+            steps = time_prefill(self.engine, batch.past, batch.slots, self.chunk, most)
             before = self.statistics()
             phases.append(Phase("prefill", sum(batch.past), steps, time.perf_counter() - begin, None, before))
         begin = time.perf_counter()
         for step in range(tokens):
             self.listener.stage(f"timing the decoding of token {step + 1} of {tokens}")
-            self.engine.step([0] * len(batch.past), batch.table(step), batch.first_half)
+            for part in batch.micro_batches(self.stages) if self.stages > 1 else [batch]:
+                self.engine.step([0] * len(part.past), part.table(step), part.first_half)
         seconds = time.perf_counter() - begin
         phases.append(Phase("decode", tokens * len(batch.past), tokens, seconds, before, self.statistics()))
         report = self.report(phases, [], None, len(batch.past))
@@ -414,6 +463,10 @@ class _Session:
             "place": self.place,
             "context": self.context,
             "batch": batch,
+            "tensor_parallel": options.tensor_parallel
+            or (self.image.meta.get("tensor_parallel", 1) if self.image else 1),
+            "pipeline_stages": options.pipeline_stages
+            or (self.image.meta.get("pipeline_stages", 1) if self.image else 1),
             "at": options.at,
             "timing_only": options.timing_only,
             "clock_ps": machine["memory"]["clock_ps"],

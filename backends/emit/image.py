@@ -58,7 +58,7 @@ def build_image(
         first_pim_row=first_row,
         rows_used=max([first_row, *(r.row + r.rows for r in regions if r.rows)]),
         stages=dict(stages or {}),
-        meta=dict(meta or {}),
+        meta={**dict(meta or {}), **_mesh(module)},
     )
 
 
@@ -100,6 +100,14 @@ def _dtype(element: Attribute) -> str:
     if element == i32:
         return "i32"
     raise PassFailedException(f"element type {element} has no place in an image, expected f16, f32 or i32")
+
+
+def _mesh(module: ModuleOp) -> dict[str, int]:
+    """The devices that run the image together; nothing if it is one."""
+    mesh = module.attributes.get(llm.MESH)
+    if not isinstance(mesh, llm.MeshAttr):
+        return {}
+    return {"tensor_parallel": mesh.tensor.data, "pipeline_stages": mesh.stages.data}
 
 
 def _used_bytes(module: ModuleOp, space: str) -> int:

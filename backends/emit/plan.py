@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 from xdsl.dialects import func, scf
@@ -40,6 +41,8 @@ class PlanEmitter(FunctionEmitter):
                 self.values[op.result] = self.affine(op.buffer) + self.affine(op.first) * op.buffer.type.row_bytes
             case host.LaunchOp():
                 self.launch(op)
+            case host.CollectiveOp():
+                self.exchange(op)
             case _:
                 return super().op(op)
         return ()
@@ -80,17 +83,40 @@ class PlanEmitter(FunctionEmitter):
             )
         if op.symbol not in self.kernels:
             raise PassFailedException(f"launch of @{op.symbol}, which is not a kernel of the module")
-        after = [self.events[event] for event in op.after if self.events[event] != _NO_EVENT]
-        if op.event not in self.events:
-            self.events[op.event] = self.new_event()
         arguments: dict[str, Any] = {f"arg{index}": self.affine(value) for index, value in enumerate(op.arguments)}
-        waits: dict[str, Any] = {f"after{index}": event for index, event in enumerate(after)}
         self.builder.emit(
             "launch",
             kernel=self.kernels[op.symbol],
-            event=self.events[op.event],
-            launch_queue=0 if op.queue is None else op.queue.value.data,
             arguments=len(op.arguments),
-            **waits,
+            **self.order(op),
             **arguments,
         )
+
+    def exchange(self, op: host.CollectiveOp) -> None:
+        matrix, best = op.buffer_type, {}
+        if isinstance(op, host.AllArgmaxOp):
+            assert isinstance(op.logits.type, host.BufferType)
+            matrix = op.logits.type
+            best = {"logits": self.affine(op.logits), "vocabulary": op.vocabulary.value.data}
+        self.builder.emit(
+            "exchange",
+            kind=op.kind,
+            devices=op.devices.value.data,
+            local=self.affine(op.buffer),
+            dtype="f16" if matrix.element_bytes == 2 else "f32",
+            rows=self.affine(op.rows),
+            columns=prod(matrix.shape[1:]),
+            **best,
+            **self.order(op),
+        )
+
+    def order(self, op: host.LaunchOp | host.CollectiveOp) -> dict[str, Any]:
+        """The fields that say when an op starts and who hears of its end."""
+        after = [self.events[event] for event in op.after if self.events[event] != _NO_EVENT]
+        if op.event not in self.events:
+            self.events[op.event] = self.new_event()
+        return {
+            "event": self.events[op.event],
+            "launch_queue": 0 if op.queue is None else op.queue.value.data,
+            **{f"after{index}": event for index, event in enumerate(after)},
+        }

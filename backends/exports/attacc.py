@@ -53,8 +53,9 @@ class AttaccTraceTarget(StepTarget):
             )
         if not (stacks == 1 or self.stack is not None) or not 0 <= (self.stack or 0) < stacks:
             raise PassFailedException(
-                f"{self.name}: machine {memory.name} has {memory.channels} channels, a trace holds {CHANNELS}: "
-                f"choose one of {stacks} stacks with {self.name}{{stack=N}}, from 0 on"
+                f"{self.name}: found {'no stack' if self.stack is None else f'stack {self.stack}'}, expected "
+                f"{self.name}{{stack=N}} with N from 0 to {stacks - 1}: a trace holds {CHANNELS} of the {memory.channels} "
+                f"channels of machine {memory.name}"
             )
         writer = _Writer(self.name, CHANNELS * (self.stack or 0))
         for number, launch in enumerate(launches):

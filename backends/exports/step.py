@@ -87,7 +87,9 @@ class StepTarget(Target):
         half = -(-len(table) // 2)  # of two sub-batches, if the plan has them
         arguments = [tokens, len(table), half * table[0][1], half][: len(plan.arguments)]
         walk = Walk(plan)
-        for _, _, fields in walk.run(walk.registers(arguments), [], table):
+        for _, opcode, fields in walk.run(walk.registers(arguments), [], table):
+            if opcode != _LAUNCH.number:  # what devices exchange is no command of a memory
+                continue
             values = dict(zip(_LAUNCH.fields, fields, strict=False))
             kernel = values["kernel"]
             if programs[kernel].device == "pim":

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from .atomic_file import atomic_file
 from .check import ProgramError, check_program
 from .disassembly import disassemble
 from .image import Buffer, Image, Program, Region
@@ -86,19 +87,9 @@ _FACTS = (
 
 def save_image(image: Image, path: str | os.PathLike[str]) -> None:
     """Write the image; the file appears complete or not at all. A device or pipe is written, not replaced."""
-    path = Path(path)
     data = image_bytes(image)
-    if path.exists() and not path.is_file():
-        path.write_bytes(data)
-        return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with atomic_file(Path(path)) as temporary:
+        temporary.write_bytes(data)
 
 
 def load_image(path: str | os.PathLike[str]) -> Image:

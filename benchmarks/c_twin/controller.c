@@ -171,9 +171,8 @@ static word remembered(Channel *ch, word command, word target) {
     return ch->memo[line].at;
 }
 
-static word look(Channel *ch, Queue *queue, word i, word now) {
+static word look_again(Channel *ch, Queue *queue, word i, word now) {
     word ready = queue->ready[i];
-    if (ready > now) return ready;
     Request *r = queue->order[i];
     if (ready == 0) {
         word group = queue->row_group[i];
@@ -193,24 +192,19 @@ static word look(Channel *ch, Queue *queue, word i, word now) {
     return queue->ready[i] = max(ready, 1);
 }
 
-static word earliest(const Queue *queue) {
-    word soon = FOREVER;
-    for (word i = 0; i < queue->runs; i++) soon = min(soon, queue->ready[i]);
-    return soon;
+static inline word look(Channel *ch, Queue *queue, word i, word now) {
+    return queue->ready[i] > now ? queue->ready[i] : look_again(ch, queue, i, now);
 }
 
 static word first_ready(Channel *ch, word q, word now) {
     Queue *queue = &ch->queue[q];
     if (queue->soon > now) return 0;
-    word best = -1, arrival = FOREVER, soon = earliest(queue);
-    if (soon <= now) {
-        soon = FOREVER;
-        for (word i = 0; i < queue->runs; i++) {
-            word ready = look(ch, queue, i, now);
-            if (ready > now) soon = min(soon, ready);
-            else if (q != ACTIVE) return i;
-            else if (queue->order[i]->arrival < arrival) best = i, arrival = queue->order[i]->arrival;
-        }
+    word best = -1, arrival = FOREVER, soon = FOREVER;
+    for (word i = 0; i < queue->runs; i++) {
+        word ready = look(ch, queue, i, now);
+        if (ready > now) soon = min(soon, ready);
+        else if (q != ACTIVE) return i;
+        else if (queue->order[i]->arrival < arrival) best = i, arrival = queue->order[i]->arrival;
     }
     if (best < 0) queue->soon = soon;
     return max(best, 0);
@@ -351,19 +345,15 @@ static int closes_active(const Channel *ch, const Request *r) {
 
 static word soonest(Channel *ch, Queue *queue, word now, int busy) {
     if (queue->soon > now) return queue->soon;
-    word soon = earliest(queue);
-    if (soon <= now) {
-        int waiting = 0;
-        soon = FOREVER;
-        for (word i = 0; i < queue->runs; i++) {
-            word ready = look(ch, queue, i, now);
-            if (ready > now) soon = min(soon, ready);
-            else if (busy) return now + 1;
-            else waiting = 1;
-        }
-        if (waiting) return soon;
+    word soon = FOREVER;
+    int waiting = 0;
+    for (word i = 0; i < queue->runs; i++) {
+        word ready = look(ch, queue, i, now);
+        if (ready > now) soon = min(soon, ready);
+        else if (busy) return now + 1;
+        else waiting = 1;
     }
-    return queue->soon = soon;
+    return waiting ? soon : (queue->soon = soon);
 }
 
 static word next_event(Channel *ch, word now, int busy) {

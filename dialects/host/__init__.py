@@ -2,6 +2,7 @@
 
 from xdsl.ir import Dialect
 
+from .collective_ops import LINK, AllArgmaxOp, AllReduceOp, CollectiveOp, ReceiveOp, SendOp
 from .ops import (
     AddressOfOp,
     BufferOp,
@@ -34,6 +35,10 @@ HOST = Dialect(
         CacheOp,
         LaunchOp,
         StartOp,
+        AllReduceOp,
+        AllArgmaxOp,
+        ReceiveOp,
+        SendOp,
     ],
     [BufferType, EventType],
 )
@@ -53,19 +58,25 @@ USED_BYTES = "host.used_bytes."
 __all__ = [
     "DEVICE",
     "HOST",
+    "LINK",
     "PLAN_ARGUMENTS",
     "SUB_BATCH_ARGUMENTS",
     "USED_BYTES",
     "AddressOfOp",
+    "AllArgmaxOp",
+    "AllReduceOp",
     "BufferOp",
     "BufferType",
     "CacheOp",
+    "CollectiveOp",
     "EventType",
     "LaunchOp",
     "MemoryOp",
     "OneSequenceOp",
     "PageOp",
     "ReadOp",
+    "ReceiveOp",
+    "SendOp",
     "SequenceOp",
     "StartOp",
     "ViewOp",

@@ -13,6 +13,8 @@ from .attrs import (
     RopeStyle,
     RopeStyleAttr,
 )
+from .collective_ops import AllArgmaxOp, AllReduceOp, ReceiveOp, SendOp
+from .mesh import MeshAttr, SliceAttr
 from .tensor_ops import (
     ActivationOp,
     AddOp,
@@ -53,6 +55,10 @@ LLM = Dialect(
         CastOp,
         LastTokenOp,
         ArgmaxOp,
+        AllReduceOp,
+        AllArgmaxOp,
+        ReceiveOp,
+        SendOp,
     ],
     [
         SeqsType,
@@ -63,6 +69,8 @@ LLM = Dialect(
         PhaseAttr,
         ModelAttr,
         BoundsAttr,
+        MeshAttr,
+        SliceAttr,
     ],
 )
 
@@ -72,14 +80,20 @@ MODEL = "llm.model"
 BOUNDS = "llm.bounds"
 """Module attribute: the `#llm.bounds` that `llm-specialize` promised."""
 
+MESH = "llm.mesh"
+"""Module attribute: the `#llm.mesh` of devices that `llm-shard` cut the model for."""
+
 __all__ = [
     "BOUNDS",
     "LLM",
+    "MESH",
     "MODEL",
     "ActivationKind",
     "ActivationKindAttr",
     "ActivationOp",
     "AddOp",
+    "AllArgmaxOp",
+    "AllReduceOp",
     "ArgmaxOp",
     "AttentionOp",
     "BiasAddOp",
@@ -93,6 +107,7 @@ __all__ = [
     "LastTokenOp",
     "LayerNormOp",
     "LinearOp",
+    "MeshAttr",
     "ModelAttr",
     "MulOp",
     "Phase",
@@ -100,11 +115,14 @@ __all__ = [
     "PositionEmbedOp",
     "RMSNormOp",
     "RaggedType",
+    "ReceiveOp",
     "RopeOp",
     "RopeStyle",
     "RopeStyleAttr",
     "ScoresOp",
+    "SendOp",
     "SeqsType",
+    "SliceAttr",
     "SoftmaxOp",
     "WeightOp",
 ]

@@ -25,6 +25,7 @@ from xdsl.traits import HasParent, Pure, SymbolOpInterface
 from xdsl.utils.exceptions import VerifyException
 
 from .checks import FLOAT_TENSOR, shape_of, text
+from .mesh import SliceAttr
 
 
 @irdl_op_definition
@@ -33,11 +34,12 @@ class WeightOp(IRDLOperation):
 
     A weight that exists in each layer is one symbol with the layer as first dimension; its `source` then holds
     `{layer}`. `source` is the key inside the model file, `file` the base name of that file, `sha256` its hash and
-    `source_type` the format it is stored in there.
+    `source_type` the format it is stored in there. On one of several devices `slice` says which part of it this is.
 
     Example:
 
         llm.weight @attn_q : tensor<30x576x576xf16> {source = "blk.{layer}.attn_q.weight", source_type = "Q4_1"}
+        llm.weight @attn_k : tensor<30x64x576xf16> {slice = #llm.slice<@attn_k, 30, 192 by tensor, 576>}
     """
 
     name = "llm.weight"
@@ -48,6 +50,7 @@ class WeightOp(IRDLOperation):
     file = opt_prop_def(StringAttr)
     sha256 = opt_prop_def(StringAttr)
     source_type = opt_prop_def(StringAttr)
+    slice = opt_prop_def(SliceAttr)
 
     assembly_format = "$sym_name `:` $type attr-dict"
     traits = traits_def(SymbolOpInterface(), HasParent(ModuleOp))
@@ -78,10 +81,19 @@ class WeightOp(IRDLOperation):
             raise VerifyException(
                 f"weight @{self.sym_name.data} has shape {text(shape)}, expected static sizes of at least 1"
             )
+        if self.slice is not None:
+            self._check_slice(self.slice, shape)
         if self.sha256 is not None and len(self.sha256.data) != 64:
             raise VerifyException(
                 f"weight @{self.sym_name.data} has a sha256 of {len(self.sha256.data)} characters, expected 64"
             )
+
+    def _check_slice(self, part: SliceAttr, shape: tuple[int, ...]) -> None:
+        cuts = part.cuts
+        if len(cuts) != len(shape) or any(
+            size > whole or (size < whole and not axis) for size, (whole, axis) in zip(shape, cuts, strict=True)
+        ):
+            raise VerifyException(f"weight @{self.sym_name.data} has shape {text(shape)}, which is no slice {part}")
 
 
 @irdl_op_definition

@@ -71,13 +71,15 @@ class ValuesAttr(RecordAttr):
 
 @irdl_attr_definition
 class HeadKeysAttr(RecordAttr):
-    """A key cache with a head in a channel, as AttAcc lays it out: head h in channel h mod channels.
+    """A key cache with a head in a channel, as AttAcc lays it out: heads of all slots are dealt to the channels in turn.
+    Head h of slot s has place h * slots + s, which is place div channels in channel place mod channels.
 
     A channel has `parts` parts; bank b is bank b div parts of part b mod parts. Token t is in part t mod parts, and takes
     `columns` columns in each bank of the part: dimension j in bank j div (16 columns) there, column
     (t div parts) * columns + (j div 16) mod columns of the head. The columns of a head follow each other from row
-    ((layer * slots + slot) * heads_per_channel + h div channels) * rows_per_head on. In pages, the rows of a head are cut
-    into `rows_per_head` for each page, from row ((page * layers + layer) * heads_per_channel + …) * rows_per_head on.
+    (layer * heads_per_channel + place div channels) * rows_per_head on. In pages, `heads_per_channel` are the heads of one
+    slot in a channel, and `rows_per_head` are those of a page: the rows of a head begin at ((page * layers + layer) *
+    heads_per_channel + h div n) * rows_per_head, where the heads of a slot are dealt to n channels.
 
     Example: `#pim.head_keys<slots = 1, heads_per_channel = 2, parts = 16, columns = 2, rows_per_head = 8, head_dim = 128>`
     """

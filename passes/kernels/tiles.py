@@ -1,6 +1,6 @@
 """How a matrix is cut into tiles for the NPU, and how it is spread over the rows of a PIM."""
 
-from math import lcm
+from math import gcd, lcm
 
 from xdsl.utils.exceptions import PassFailedException
 
@@ -111,7 +111,7 @@ def choose_head_keys(
     page_tokens = -(-page_tokens // row_tokens) * row_tokens
     return HeadKeysAttr.of(
         slots=slots,
-        heads_per_channel=-(-heads // memory.channels),
+        heads_per_channel=_heads_per_channel(heads, slots, page_tokens > 0, memory),
         parts=memory.parts,
         columns=columns,
         rows_per_head=-(-(-(-(page_tokens or context) // memory.parts) * columns) // memory.row_columns),
@@ -136,7 +136,7 @@ def choose_head_values(
     tokens = page_tokens // memory.parts or tokens
     return HeadValuesAttr.of(
         slots=slots,
-        heads_per_channel=-(-heads // memory.channels),
+        heads_per_channel=_heads_per_channel(heads, slots, page_tokens > 0, memory),
         parts=memory.parts,
         tokens=tokens,
         rows_per_head=-(-_columns_of_part(head_dim, memory) * tokens // memory.row_columns),
@@ -149,3 +149,10 @@ def choose_head_values(
 def _columns_of_part(head_dim: int, memory: PimMemory) -> int:
     """Columns that a vector takes in every bank of a part."""
     return -(-head_dim // (memory.banks // memory.parts * memory.column_elements))
+
+
+def _heads_per_channel(heads: int, slots: int, paged: bool, memory: PimMemory) -> int:
+    """Heads of all slots in a channel, or in pages those of one slot."""
+    if paged:
+        return -(-heads // (memory.channels // gcd(slots, memory.channels)))
+    return -(-heads * slots // memory.channels)

@@ -111,8 +111,8 @@ def rows_of(tensor: host.MemoryOp, channels: int) -> int | None:
             places = layout.integer("pages") or places_of(layout, channels)
             return shape[0] * places * layout.integer("rows_per_sequence")
         case HeadKeysAttr() | HeadValuesAttr() as layout:
-            slot = layout.integer("heads_per_channel") * layout.integer("rows_per_head")
-            return shape[0] * (layout.integer("pages") or layout.integer("slots")) * slot
+            rows = layout.integer("heads_per_channel") * layout.integer("rows_per_head")
+            return shape[0] * (layout.integer("pages") or 1) * rows
         case StagingAttr() as layout:
             return layout.integer("rows")
         case _:

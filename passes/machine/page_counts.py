@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import gcd
+
 from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.utils.exceptions import PassFailedException
 
 from ...dialects import host, llm
 from ...dialects.hardware import PimMemory
-from ...dialects.pim.types import KeysAttr, ValuesAttr
+from ...dialects.pim.types import HeadKeysAttr, HeadValuesAttr, KeysAttr, ValuesAttr
 from ...dialects.record import RecordAttr, page_tokens
 
 
@@ -31,7 +33,9 @@ def enough_pages(cache: host.MemoryOp, module: ModuleOp, memory: PimMemory) -> i
     slots = cache.type.get_shape()[1]
     if isinstance(cache.layout, KeysAttr | ValuesAttr):
         slots = -(-slots * cache.layout.integer("channels") // memory.channels)
-    return min(slots, bounds.sequences.data) * -(-bounds.context.data // page_tokens(cache.layout))
+    elif isinstance(cache.layout, HeadKeysAttr | HeadValuesAttr):
+        slots //= gcd(slots, memory.channels)
+    return slots * -(-bounds.context.data // page_tokens(cache.layout))
 
 
 def share_rest(caches: list[host.MemoryOp], sizes: list[int], wanted: list[int], rest: int, where: str) -> list[int]:

@@ -26,12 +26,15 @@ from .head_cache import HeadCache
 
 @dataclass
 class _Head:
-    """One head in each of `channels` channels: which rows of the caches, and where its vectors are in their buffers."""
+    """One head in each of `channels` channels from `channel` on: which rows of the caches, and where its vectors are in
+    their buffers.
+    """
 
     turn: Scalar  # heads that came before in each channel
     channels: Scalar
-    query: AffineSum  # head of the query in channel 0
+    query: AffineSum  # head of the query in the first channel
     half: int  # of the buffers
+    channel: Scalar = 0
 
 
 _Mac = Callable[[AffineSum, AffineSum, AffineSum], None]
@@ -39,9 +42,17 @@ _Mac = Callable[[AffineSum, AffineSum, AffineSum], None]
 
 
 def attend(op: pim.AttendOp, context: CommandContext) -> None:
-    """For each token: the heads of all channels, in pairs that overlap and one that is left over."""
+    """For each token: the heads of all channels, in pairs that overlap and one that is left over; with several slots, whose
+    heads are in channels of their own, one after the other.
+    """
     build = context.build
     work = _Attention(op, context)
+    if work.keys.slots > 1:
+        with build.loop(op.rows, "token") as token:
+            work.start(token)
+            with build.loop(work.keys.heads, "head") as head, build.several(work.group, "query") as query:
+                work.alone(work.head_of_slot(head, query))
+        return
     turns, pairs = work.turns, work.turns // 2 if op.in_flight.value.data == 2 else 0
     with build.loop(op.rows, "token") as token:
         work.start(token)
@@ -65,6 +76,7 @@ class _Attention:
         self.q, self.s, self.p, self.o = (buffer_type(value) for value in (op.q, op.s, op.p, op.o))
         self.group = self.s.shape[1] // self.keys.heads
         self.turns = -(-self.keys.heads // self.memory.channels) * self.group
+        self.fenced: tuple[Scalar, Scalar] = (0, self.memory.channels)
         self.chunk = self.memory.banks // self.parts * self.memory.column_elements  # dimensions of a chunk
 
     def start(self, token: SSAValue) -> None:
@@ -88,8 +100,17 @@ class _Attention:
             used = build.minimum(channels, AffineSum.of(turn) * -channels + self.keys.heads, "channels")
         return _Head(turn, used, AffineSum.of(turn) * (channels * self.group) + query, half)
 
+    def head_of_slot(self, head: Scalar, query: AffineSum) -> _Head:
+        """A query head of the sequence, in the one channel that its keys are in."""
+        place = self.build.value(self.keys.place(head, self.op.slot))
+        channel = self.build.remainder(place, self.memory.channels, "channel")
+        turn = self.keys.turn(head, place)
+        return _Head(turn, 1, AffineSum.of(head) * self.group + query, 0, channel)
+
     def alone(self, head: _Head) -> None:
         """One head without another to overlap with."""
+        if self.keys.slots > 1:
+            self.fenced = (head.channel, 1)
         last = AffineSum.of(self.windows) + -1
         self.write_vector(head)
         self.fence()
@@ -158,7 +179,8 @@ class _Attention:
         self.move_sums(second, self.depth - 1, (2 * self.depth - 1) % 2)
 
     def fence(self) -> None:
-        self.build.emit(heads_isa.FenceOp, channel=0, channels=self.memory.channels)
+        channel, channels = self.fenced
+        self.build.emit(heads_isa.FenceOp, channel=channel, channels=channels)
 
     def write_vector(self, head: _Head) -> None:
         """The query of a head to the buffers."""
@@ -283,4 +305,4 @@ class _Attention:
         )
 
     def emit(self, kind: type[InstructionOp], head: _Head, **fields: Scalar) -> None:
-        self.build.emit(kind, **fields, channel=0, channels=head.channels)
+        self.build.emit(kind, **fields, channel=head.channel, channels=head.channels)

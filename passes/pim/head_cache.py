@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import gcd
+
 from xdsl.dialects.builtin import TensorType
 from xdsl.ir import SSAValue
 
@@ -33,9 +35,21 @@ class HeadCache:
         self.head_dim = layout.integer("head_dim")
         self.tokens = layout.integer("tokens") if isinstance(layout, HeadValuesAttr) else 0
         self.rows_per_head = layout.integer("rows_per_head")
+        self.slots, self.channels = layout.integer("slots"), context.memory.channels
         self.width = context.memory.row_columns
         rows = layout.integer("heads_per_channel") * self.rows_per_head
-        self.rows = CacheRows(symbol, layout, layer, slot, rows, slot, layout.integer("slots"), context)
+        self.rows = CacheRows(symbol, layout, layer, slot, rows, 0, 1, context)
+
+    def place(self, head: Scalar, slot: SSAValue) -> AffineSum:
+        """The place of a head of a slot, which are dealt to the channels in turn."""
+        return AffineSum.of(head) if self.slots == 1 else AffineSum.of(head) * self.slots + slot
+
+    def turn(self, head: Scalar, place: Scalar) -> Scalar:
+        """Heads that come before in the channel: of all slots, or in pages of the same slot."""
+        build = self.rows.context.build
+        if self.rows.paged:
+            return build.floordiv(head, self.channels // gcd(self.slots, self.channels), "turn")
+        return build.floordiv(place, self.channels, "turn")
 
     def column(self, chunk: Scalar, number: Scalar) -> AffineSum:
         """Column of token `number` of a part in a chunk of dimensions; of a key cache, in pages, or in a chunk by itself."""
@@ -63,8 +77,9 @@ def kv_append(op: pim.KVAppendOp, context: CommandContext) -> None:
         part = build.remainder(position, parts, "part")
         number = AffineSum.of(build.floordiv(position, parts, "number"))
         with build.loop(keys.heads, "head") as head:
-            channel = build.remainder(head, memory.channels, "channel")
-            turn = build.floordiv(head, memory.channels, "turn")
+            place_of_head = keys.place(head, op.slot)
+            channel = build.remainder(place_of_head, memory.channels, "channel")
+            turn = keys.turn(head, place_of_head)
 
             def write(
                 cache: HeadCache, buffer: SSAValue, piece: Scalar, bank: Scalar, chunk: Scalar, column: AffineSum

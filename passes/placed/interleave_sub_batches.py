@@ -22,7 +22,7 @@ class InterleaveSubBatchesPass(ModulePass):
 
     The plan takes two more arguments, the token rows and the sequences of the first half. Each half is a chain of events
     on a launch queue of its own: while one half computes on the NPU, the attention of the other can be on the PIM
-    (sub-batch interleaving, NeuPIMs section 6.2). Weights are read once for each half, so it pays for large batches.
+    (sub-batch interleaving, NeuPIMs section 6.2). What devices exchange is cut in the same way. Weights are read once for each half, so it pays for large batches.
 
     Before:
 
@@ -98,6 +98,10 @@ class _Interleaving:
                     launches = tuple(self.launch(op, half) for half in HALVES)
                     built += launches
                     self.events[op.event] = (launches[0].event, launches[1].event)
+                case host.CollectiveOp():
+                    exchanges = tuple(self.exchange(op, half) for half in HALVES)
+                    built += exchanges
+                    self.events[op.event] = (exchanges[0].event, exchanges[1].event)
                 case scf.ForOp():
                     built.append(self.loop(op))
                 case scf.YieldOp():
@@ -131,6 +135,24 @@ class _Interleaving:
         launch.event.name_hint = op.event.name_hint
         return launch
 
+    def exchange(self, op: host.CollectiveOp, half: int) -> host.CollectiveOp:
+        """What the devices exchange of a half."""
+        counts = self.halves_of(op.rows)
+        values = {op.rows: counts[half], **{event: self.events[event][half] for event in op.after}}
+        if half:
+            buffers = [operand for operand in op.operands if isinstance(operand.type, host.BufferType)]
+            values |= {buffer: self.view(buffer, counts[0]) for buffer in buffers}
+        exchange = op.moved(values)
+        exchange.queue = host.integer(half)
+        exchange.event.name_hint = op.event.name_hint
+        return exchange
+
+    def halves_of(self, count: SSAValue) -> tuple[SSAValue, SSAValue]:
+        """Rows or sequences of each half."""
+        if count is self.rows:
+            return self.first_rows, self.other_rows
+        return self.first_sequences, self.other_sequences
+
     def of_sequences(self, op: host.LaunchOp, half: int) -> list[SSAValue] | None:
         """Arguments of a kernel that loops over a range of sequences; None for any other kernel."""
         kernel = self.kernels[op.symbol]
@@ -145,10 +167,7 @@ class _Interleaving:
 
     def of_rows(self, op: host.LaunchOp, half: int) -> list[SSAValue]:
         """Arguments of a kernel that works on the first rows of its buffers: for the second half, on views."""
-        counts: dict[SSAValue, tuple[SSAValue, SSAValue]] = {
-            self.rows: (self.first_rows, self.other_rows),
-            self.sequences: (self.first_sequences, self.other_sequences),
-        }
+        counts = {count: self.halves_of(count) for count in (self.rows, self.sequences)}
         counted = [argument for argument in op.arguments if argument in counts]
         if len(counted) != 1:
             raise PassFailedException(

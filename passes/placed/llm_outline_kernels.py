@@ -30,7 +30,11 @@ class LlmOutlineKernelsPass(ModulePass):
     Ops are taken in an order that keeps each device busy as long as it can go on; a run of ops of one device becomes a
     kernel. Ops that look at the sequence table work on one sequence at a time: their kernel loops over the sequences
     from `begin` to `end` and reads and writes the rows of each. Values that cross kernels become `host.buffer`s in
-    on-chip memory, whose sizes come from `#llm.bounds`. Each launch waits for the one before.
+    on-chip memory, whose sizes come from `#llm.bounds`. Each launch waits for the one before. What devices exchange over
+    the link is no kernel but an op of the plan, on a buffer in place.
+
+    With `serial` an op that needs a result of its kernel begins a new one: nothing of it, not even its weights, is on its
+    way while the other computes. Simulators that run a model operator by operator behave like that.
 
     Before (placed by `llm-place`):
 
@@ -52,12 +56,14 @@ class LlmOutlineKernelsPass(ModulePass):
 
     name = "llm-outline-kernels"
 
+    serial: bool = False
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         bounds = op.attributes.get(llm.BOUNDS)
         if not isinstance(bounds, llm.BoundsAttr):
             raise PassFailedException("the module has no llm.bounds: run llm-specialize first")
         step = find_step(op)
-        plan = _Plan(op, bounds).build(step)
+        plan = _Plan(op, bounds, self.serial).build(step)
         step.detach()
         step.erase()
         op.body.block.add_ops([*plan.kernels, plan.function])
@@ -76,9 +82,10 @@ class _Group:
 class _Plan:
     """Builds kernels and plan while walking the step."""
 
-    def __init__(self, module: ModuleOp, bounds: llm.BoundsAttr):
+    def __init__(self, module: ModuleOp, bounds: llm.BoundsAttr, serial: bool):
         self.module = module
         self.bounds = bounds
+        self.serial = serial
         self.kernels: list[func.FuncOp] = []
         self.buffers: dict[SSAValue, SSAValue] = {}
         self.count_of: dict[SSAValue, str] = {}
@@ -140,7 +147,7 @@ class _Plan:
         kernel_index = 0
         for op in block.ops:
             if isinstance(op, scf.ForOp | scf.YieldOp | func.ReturnOp):
-                groups = _groups(segment, self.count_of)
+                groups = _groups(segment, self.count_of, self.serial)
                 self.allocate_results(groups)
                 if isinstance(op, scf.YieldOp):
                     self.tie_yield(op, groups)
@@ -176,9 +183,20 @@ class _Plan:
         for group in groups:
             members = set(group.ops)
             for op in group.ops:
+                if group.device == host.LINK:
+                    self.exchange_in_place(op)
+                    continue
                 for result in op.results:
                     if any(use.operation not in members for use in result.uses):
                         self.buffers[result] = self.allocate(result)
+
+    def exchange_in_place(self, op: Operation) -> None:
+        """The result takes the buffer of the first operand, which nobody else may need."""
+        operand = op.operands[0]
+        for result in op.results:
+            if not operand.has_one_use():
+                raise PassFailedException(f"{op.name} replaces its operand, which has {len(list(operand.uses))} uses")
+            self.buffers[result] = self.buffers[operand]
 
     def tie_yield(self, op: scf.YieldOp, groups: list[_Group]) -> None:
         """Let each yielded value take the buffer of the loop's argument, which must be dead by then."""
@@ -205,7 +223,7 @@ class _Plan:
         """The returned ids and the logits they come from are buffers that the caller reads."""
         (value,) = op.arguments
         ids = self.buffers[value].owner
-        assert isinstance(ids, host.BufferOp) and isinstance(value.owner, llm.ArgmaxOp)
+        assert isinstance(ids, host.BufferOp) and isinstance(value.owner, llm.ArgmaxOp | llm.AllArgmaxOp)
         ids.role = StringAttr("next")
         logits = value.owner.logits
         if logits not in self.buffers:
@@ -224,8 +242,19 @@ class _Plan:
         first_index: int,
     ) -> SSAValue:
         for index, group in enumerate(groups, first_index):
-            event = self.launch(group, f"{scope}_{index}", out, event, layer)
+            if group.device == host.LINK:
+                event = self.exchange(group, out, event)
+            else:
+                event = self.launch(group, f"{scope}_{index}", out, event, layer)
         return event
+
+    def exchange(self, group: _Group, out: list[Operation], event: SSAValue) -> SSAValue:
+        """What the devices exchange, as an op of the plan."""
+        (op,) = group.ops
+        built = _collective(op, self.buffers, self.rows if group.count == ROWS else self.sequences, event)
+        built.event.name_hint = "done"
+        out.append(built)
+        return built.event
 
     def launch(
         self,
@@ -386,7 +415,7 @@ class _Kernel:
             self.prologue.append(constant)
 
 
-def _groups(segment: list[Operation], count_of: dict[SSAValue, str]) -> list[_Group]:
+def _groups(segment: list[Operation], count_of: dict[SSAValue, str], serial: bool) -> list[_Group]:
     """List scheduling: go on with the current device as long as it has an op whose inputs are there."""
     for op in segment:
         counts = {count_of[operand] for operand in op.operands if operand in count_of}
@@ -405,7 +434,7 @@ def _groups(segment: list[Operation], count_of: dict[SSAValue, str]) -> list[_Gr
             blocked.update(op.results)
             cache_blocked |= uses_cache
         current = groups[-1] if groups else None
-        chosen = next((op for op in ready if current is not None and _fits(op, current, count_of)), None)
+        chosen = next((op for op in ready if current is not None and _fits(op, current, count_of, serial)), None)
         if chosen is None:
             chosen = ready[0]
             groups.append(_Group(_device(chosen), _per_sequence(chosen), _count(chosen, count_of)))
@@ -414,13 +443,31 @@ def _groups(segment: list[Operation], count_of: dict[SSAValue, str]) -> list[_Gr
     return groups
 
 
-def _fits(op: Operation, group: _Group, count_of: dict[SSAValue, str]) -> bool:
+def _collective(op: Operation, buffers: dict[SSAValue, SSAValue], rows: SSAValue, event: SSAValue) -> host.CollectiveOp:
+    """The form in a plan of what devices exchange."""
+    match op:
+        case llm.AllReduceOp():
+            return host.AllReduceOp(buffers[op.x], rows, [event], op.devices.value.data)
+        case llm.AllArgmaxOp():
+            counts = op.devices.value.data, op.vocabulary.value.data
+            return host.AllArgmaxOp(buffers[op.ids], buffers[op.logits], rows, [event], *counts)
+        case llm.ReceiveOp():
+            return host.ReceiveOp(buffers[op.x], rows, [event], op.stages.value.data)
+        case llm.SendOp():
+            return host.SendOp(buffers[op.x], rows, [event], op.stages.value.data)
+        case _:
+            raise PassFailedException(f"{op.name} has no form on the link")
+
+
+def _fits(op: Operation, group: _Group, count_of: dict[SSAValue, str], serial: bool) -> bool:
+    if serial and any(operand.owner in group.ops for operand in op.operands):
+        return False
     key = (_device(op), _per_sequence(op), _count(op, count_of))
-    return key == (group.device, group.per_sequence, group.count)
+    return key == (group.device, group.per_sequence, group.count) and group.device != host.LINK
 
 
 def _count(op: Operation, count_of: dict[SSAValue, str]) -> str:
-    return ROWS if _per_sequence(op) else next(count_of[result] for result in op.results)
+    return ROWS if _per_sequence(op) else next(count_of[value] for value in (*op.results, *op.operands))
 
 
 def _per_sequence(op: Operation) -> bool:

@@ -12,7 +12,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from ...dialects import llm
 from ...dialects.hardware import pim_memory
-from ...dialects.host import DEVICE
+from ...dialects.host import DEVICE, LINK
 from ...dialects.llm.attention_ops import ragged_type
 from ...dialects.llm.provenance import keep_provenance
 from ..llm.model_checks import find_step
@@ -25,7 +25,7 @@ class LlmPlacePass(ModulePass):
     """Put a `device` on every `llm` op, by policy.
 
     `npu-only`: everything on the NPU. `attention-on-pim`: KV append, scores and context on the PIM, softmax too if the
-    PIM has a softmax unit. `all-on-pim`: the linear layers as well.
+    PIM has a softmax unit. `all-on-pim`: the linear layers as well. Whatever devices exchange is on the `link`.
 
     What a device delivers shows in the types: both devices read 16-bit operands and accumulate in fp32, so probabilities
     become f16 and the scale of the scores moves to the softmax; a PIM returns fp32 sums without bias, so the bias and
@@ -75,6 +75,9 @@ class LlmPlacePass(ModulePass):
                 on_pim = linear
                 if on_pim:
                     _round_on_npu(op)
+            case llm.AllReduceOp() | llm.AllArgmaxOp() | llm.ReceiveOp() | llm.SendOp():
+                op.attributes[DEVICE] = StringAttr(LINK)
+                return
             case _:
                 on_pim = False
         op.attributes[DEVICE] = PIM if on_pim else NPU

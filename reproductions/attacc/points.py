@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 
 from ...machines import load_machine
@@ -118,8 +118,8 @@ def within_limit(model: str, element_bytes: int, system: str, limit_ms: float, t
     return row
 
 
-SECONDS_PER_STEP = 0.00027
-SECONDS_PER_HEAD_TOKEN = {"bank": 3.8e-8, "bg": 1.1e-7, "buffer": 2.6e-6}
+SECONDS_PER_STEP = 0.00024
+SECONDS_PER_HEAD_TOKEN = {"bank": 2.8e-8, "bg": 6.1e-8, "buffer": 7.6e-7}
 """CPU time of a simulated length, by the heads of a stack and their tokens."""
 
 TOKENS_PER_RUN = {"bank": 16, "bg": 16, "buffer": 256}
@@ -154,28 +154,3 @@ def generation_point(
         runs = 1 + output / TOKENS_PER_RUN[placement]
         seconds += runs * SECONDS_PER_HEAD_TOKEN[placement] * heads * (prompt + output / 2)
     return Point(name, generation, arguments, seconds, labels or {})
-
-
-def find(rows: Sequence[Row], **columns: Value) -> Row | None:
-    """The row with these values; None if there is none, as in a quick run."""
-    return next((row for row in rows if all(row.get(key) == value for key, value in columns.items())), None)
-
-
-def number(row: Row | None, column: str) -> float | None:
-    """A number of a row, None without a row."""
-    if row is None:
-        return None
-    value = row[column]
-    assert isinstance(value, int | float)
-    return float(value)
-
-
-def ratio(above: Row | None, below: Row | None, column: str) -> float | None:
-    """How many times one row's number is the other's; None if a row is missing or the divisor is 0."""
-    high, low = number(above, column), number(below, column)
-    return high / low if high is not None and low else None
-
-
-def known(values: Mapping[str, float | None]) -> dict[str, float]:
-    """The values that there are."""
-    return {key: value for key, value in values.items() if value is not None}

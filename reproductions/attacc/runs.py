@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from ..deviations import published_table
 from ..figures import Figure, Panel, Point, Row, Series
-from .points import generation_point, number
+from ..rows import number
+from .points import generation_point
 
 TABLE = "attacc-runs.csv"
 SLOW = ("attacc-buffer", "attacc-bg", "LLAMA", "MT")

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..figures import Figure, Panel, Point, Row, Series
-from .points import OPTIMISATIONS, bandwidth, find, generation_point, known, number, ratio, studies, within_limit
+from ..rows import find, known, number, ratio
+from .points import OPTIMISATIONS, bandwidth, generation_point, studies, within_limit
 from .systems import MODELS, OUTPUT, PROMPT, own_point, same_point
 
 PLACEMENTS = {"bank": "bank", "bg": "bank group", "buffer": "buffer die"}
@@ -16,7 +17,7 @@ HEADS = 188
 
 def _placement_points(quick: bool, seed: int) -> list[Point]:
     lengths = (2048,) if quick else (512, 1024, 2048, 4096)
-    cost = {"bank": 3e-7, "bg": 8e-7, "buffer": 2.6e-6}
+    cost = {"bank": 6e-8, "bg": 4e-7, "buffer": 4.5e-7}
     stacks = [
         Point(
             f"{placement}, {length} tokens",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..figures import Figure, Panel, Point, Row, Series
-from .points import OPTIMISATIONS, find, generation_point, known, number, ratio
+from ..rows import find, known, number, ratio
+from .points import OPTIMISATIONS, generation_point
 
 MODEL, OUTPUT = "GPT-175B", 64
 BATCH, PROMPTS = 32, (128, 256, 512, 1024, 1536, 2048, 3072, 4032)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..figures import Figure, Panel, Point, Row, Series
-from .points import find, generation_point, known, number, ratio, studies
+from ..rows import find, known, number, ratio
+from .points import generation_point, studies
 
 MODELS = {"LLAMA-65B": (2, 117), "GPT-175B": (2, 54), "MT-530B": (1, 49)}
 """Models of the paper: bytes of an element, batch in its simulator's configurations of 2,048 + 2,048 tokens."""

@@ -4,10 +4,28 @@ from typing import Any
 
 
 def all_reduce_ns(link: dict[str, Any], size: float, devices: int) -> float:
-    """A ring that sends 1/n of the data in each of n - 1 steps, as AttAcc counts it (one of the ring's two rounds)."""
+    """A ring of n devices that send 1/n of the data in each of n - 1 steps a round.
+
+    Rounds are those of `all_reduce_rounds`: 2 for a ring (reduce-scatter, then all-gather), 1 as AttAcc counts it.
+    """
     part = size / devices
-    step = link["all_reduce_latency_ns"] + link["all_reduce_ns_per_byte"] * part
-    return (devices - 1) * max(step, part / link["bytes_per_ns"])
+    measured = link["all_reduce_latency_ns"] + link["all_reduce_ns_per_byte"] * part
+    return link["all_reduce_rounds"] * (devices - 1) * max(measured, message_ns(link, part))
+
+
+def all_reduce_bytes(link: dict[str, Any], size: float, devices: int) -> float:
+    """What each device sends for it."""
+    return link["all_reduce_rounds"] * (devices - 1) * size / devices
+
+
+def all_gather_ns(link: dict[str, Any], size: float, devices: int) -> float:
+    """A ring in which every device gets what each of the others has, `size` each."""
+    return (devices - 1) * message_ns(link, size)
+
+
+def message_ns(link: dict[str, Any], size: float) -> float:
+    """A message from one device to another."""
+    return link["latency_ns"] + size / link["bytes_per_ns"]
 
 
 def transfer_ns(link: dict[str, Any], size: float, to: str) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...machines.schema import LEVELS
-from ..command_log import CHANNEL, COLUMNS, COMMAND, CYCLE, ROW, CommandLog, LogError
+from ..command_log import CHANNEL, COLUMN, COLUMNS, COMMAND, CYCLE, ROW, TABLE_ROW, CommandLog, LogError
 
 EXTENTS = ("channels", "pseudo_channels", "ranks", "bank_groups", "banks_per_group")
 BANK = len(LEVELS) - 1
@@ -126,12 +126,17 @@ def read_commands(log: CommandLog, machine: dict[str, Any], source: str) -> Comm
             f"command: found {log.commands[log.table[row, COMMAND]]!r}, expected one of {machine['name']}: {', '.join(labels)}"
         ),
     )
-    for level, extent in enumerate(extents):
+    tables = commands.where(side="pim") & (commands.row >= TABLE_ROW)
+    for column, extent, lowest, beside in (
+        *((CHANNEL + level, extent, -min(level, 1), False) for level, extent in enumerate(extents)),
+        (ROW, machine["memory"]["rows"], -1, tables),
+        (COLUMN, _columns(machine), -1, False),
+    ):
+        found = log.table[:, column]
         refuse(
-            np.asarray((address[:, level] >= extent) | (address[:, level] < (0 if level == 0 else -1))),
-            lambda row, level=level, extent=extent: (
-                f"{COLUMNS[CHANNEL + level]}: found {address[row, level]}, expected 0 to {extent - 1}: "
-                f"machine {machine['name']}"
+            np.asarray(((found >= extent) & ~np.asarray(beside)) | (found < lowest)),
+            lambda row, column=column, extent=extent: (
+                f"{COLUMNS[column]}: found {log.table[row, column]}, expected 0 to {extent - 1}: machine {machine['name']}"
             ),
         )
     named = address >= 0
@@ -147,3 +152,10 @@ def read_commands(log: CommandLog, machine: dict[str, Any], source: str) -> Comm
         ),
     )
     return commands
+
+
+def _columns(machine: dict[str, Any]) -> int:
+    """Columns of the larger of a row and of the PIM's buffer, in the smaller unit that commands move."""
+    memory = machine["memory"]
+    size = max(memory["row_bytes"], (machine.get("pim") or {}).get("buffer_bytes", 0))
+    return size // min(memory["column_bytes"], memory["access_bytes"])

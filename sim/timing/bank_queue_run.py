@@ -1,10 +1,39 @@
 """The kernel that runs a PIM stream and an ordinary stream through the controller of `bank_queues`."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..functional.jit import entry, inner
 from . import bank_queues as q
 from .tables import NONE, ZERO
+
+_GOES_ON = -1
+
+
+class BankQueues(NamedTuple):
+    """The state of the controller, in the order in which the kernel takes it."""
+
+    rows: np.ndarray
+    hits: np.ndarray
+    queues: np.ndarray
+    sizes: np.ndarray
+    waiting: np.ndarray
+    words: np.ndarray
+
+
+def start_bank_queues(banks: int) -> BankQueues:
+    """An idle controller."""
+    words = np.zeros(q.WORDS + len(q.COMMANDS), np.int64)
+    words[[q.RESERVED, q.REFRESHING, q.FRESH]] = -1, -1, 1
+    return BankQueues(
+        np.full((2, banks), -1, np.int64),
+        np.zeros(banks, np.int64),
+        np.zeros((banks, q.QUEUED, len(q.REQUEST)), np.int64),
+        np.zeros(banks, np.int64),
+        np.zeros((2, q.TRANSACTIONS, len(q.REQUEST)), np.int64),
+        words,
+    )
 
 
 @inner
@@ -113,19 +142,33 @@ def _erase(words, queues, sizes, bank, position):
 
 
 @entry
-def run_bank_queues(tables, number, options, pim, other, timing, log):
-    """Run both streams to their end; words of the controller, of which PIM_DONE and ORDINARY_DONE are the result."""
+def run_bank_queues(tables, number, options, pim, other, timing, rows, hits, queues, sizes, waiting, words, log):
+    """Run what is there of both streams; how the call ended. PIM_DONE and ORDINARY_DONE of `words` are the result.
+
+    All arrays from `timing` to `words` are the state, which begins as `start_bank_queues` makes it.
+    """
     banks = options[q.BANKS]
-    rows = np.full((2, banks), -1, np.int64)
-    hits, sizes = np.zeros(banks, np.int64), np.zeros(banks, np.int64)
-    queues = np.zeros((banks, q.QUEUED, len(q.REQUEST)), np.int64)
-    waiting = np.zeros((2, q.TRANSACTIONS, len(q.REQUEST)), np.int64)
-    words = np.zeros(q.WORDS + len(q.COMMANDS), np.int64)
     none = np.full(len(q.REQUEST), -1, np.int64)
-    words[q.RESERVED], words[q.REFRESHING], words[q.FRESH] = -1, -1, 1
-    taken = due = refreshed = copied = now = 0
+    taken, due, refreshed, copied, now = (
+        words[q.OTHER_TAKEN],
+        words[q.DUE],
+        words[q.REFRESHED],
+        words[q.COPIED],
+        words[q.NOW],
+    )
     per_rank = banks // options[q.RANKS]
     while True:
+        status = _GOES_ON
+        if words[q.PIM_MORE] and words[q.TAKEN] == pim.shape[0]:
+            status = q.PIM_HUNGRY
+        elif words[q.OTHER_MORE] and taken == other.shape[0]:
+            status = q.OTHER_HUNGRY
+        elif log.shape[0] > 0 and words[q.ROWS_LOGGED] == log.shape[0]:
+            status = q.LOG_FULL
+        if status != _GOES_ON:
+            words[q.OTHER_TAKEN], words[q.DUE], words[q.REFRESHED] = taken, due, refreshed
+            words[q.COPIED], words[q.NOW] = copied, now
+            return status
         words[q.SOON] = options[q.START] if now < options[q.START] else 1 << 60
         busy = False
         if words[q.COPYING] and 0 < words[q.COPY_DONE] <= now:
@@ -193,8 +236,9 @@ def run_bank_queues(tables, number, options, pim, other, timing, log):
         if _schedule(options, words, waiting, queues, sizes):
             busy = True
         left = pim.shape[0] - words[q.HEAD] + other.shape[0] - taken + words[q.UNANSWERED]  # writes are done when taken
+        left += words[q.PIM_MORE] + words[q.OTHER_MORE]
         if left == 0 and now >= max(words[q.PIM_DONE], words[q.ORDINARY_DONE]):
-            return words
+            return q.FINISHED
         refresh = (now // options[q.INTERVAL] + 1) * options[q.INTERVAL]
         soon = min(words[q.SOON], refresh)
         if words[q.COPYING] and words[q.COPY_DONE] > 0:

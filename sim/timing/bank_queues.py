@@ -44,12 +44,19 @@ PIPELINE, MAC_CYCLES, LEAST_SLACK = 6, 2, 10
 
 (COPYING, COPY_DONE, SKIP, PIM_MODE, SLACK, RESERVED, TURN, REFRESHING, DRAIN, FRESH) = range(10)
 (SOON, HEAD, MOVED, TAKEN, READS, WRITES, QUEUED_ALL, MAC_READY, RESULT_READY, PIM_DONE) = range(10, 20)
-(ORDINARY_DONE, ROWS_LOGGED, UNANSWERED, WORDS) = range(20, 24)
+(ORDINARY_DONE, ROWS_LOGGED, UNANSWERED, OTHER_TAKEN, DUE, REFRESHED, COPIED, NOW, PIM_MORE, OTHER_MORE, WORDS) = range(
+    20, 31
+)
 """Words of the controller. A row copy is under way, and until when; PIM waits for a refresh; a row of MACs is under way;
 cycles that it leaves before the refresh; its row; the bank queue whose turn it was; the rank being refreshed or -1; writes to
 drain; the pipeline is empty; the next cycle in which a rule allows more. Of the PIM stream [HEAD, MOVED) is in the command
 queue and [MOVED, TAKEN) before it; ordinary requests before and in the bank queues; when the next composite command and
-result are allowed; the last completions; reads under way. Then how often each command was issued."""
+result are allowed; the last completions; rows in the log; reads under way. Ordinary requests taken; refreshes that fell due
+and those issued; the bank of a row copy; the cycle; whether more of each stream will come. Then how often each command was
+issued."""
+
+FINISHED, PIM_HUNGRY, OTHER_HUNGRY, LOG_FULL = range(4)
+"""How a call of the kernel ends: both streams are done, more of one is needed, or the log must be emptied."""
 
 
 @inner

@@ -23,6 +23,7 @@ from .tables import (
     CHANNELS,
     COMMAND_FIELDS,
     DUAL,
+    HEADS,
     IN_REGISTER_MODE,
     LATENCY,
     LOG_CAPACITY,
@@ -33,6 +34,7 @@ from .tables import (
     NONE,
     ONE,
     PRE,
+    PRE_PIM,
     REF,
     REFRESH_INTERVAL,
     REFRESH_NODES,
@@ -72,7 +74,7 @@ def issue(tables, state, base, command, target, at, count, row, column, tag):
     spacing = command_field(tables, command, SPACING)
     at = column_cycle(tables, state, base, command, target, at, count, spacing)
     forbid_run(tables, state, base, command, target, at, count, spacing)
-    _record(tables, state, base, command, target, at, count, spacing, row, column, tag)
+    record(tables, state, base, command, target, at, count, spacing, row, column, tag)
     return at
 
 
@@ -81,12 +83,12 @@ def issue_row_command(tables, state, base, command, target, at, row, tag):
     """Issue an activate, precharge or refresh; its cycle."""
     at = row_cycle(tables, state, base, command, target, at)
     forbid(tables, state, base, command, target, at)
-    _record(tables, state, base, command, target, at, ONE, ONE, row, NONE, tag)
+    record(tables, state, base, command, target, at, ONE, ONE, row, NONE, tag)
     return at
 
 
 @bare
-def _record(tables, state, base, command, target, at, count, spacing, row, column, tag):
+def record(tables, state, base, command, target, at, count, spacing, row, column, tag):
     """Count and log a run of commands."""
     state[base + tables[AT_COUNTS] + command] += count
     if tables[LOG_CAPACITY] > 0:
@@ -111,20 +113,41 @@ def set_mode(tables, state, base, command, at, tag):
 
 
 @bare
+def close_all(tables, state, base, at, tag):
+    """Close the rows of a channel with one command, if any is open; the cycle after it."""
+    for bank in range(tables[BANKS]):
+        if state[row_slot(tables, base, ZERO, bank)] >= 0:
+            target = first_target(tables, tables[PRE_PIM])
+            at = issue_row_command(tables, state, base, tables[PRE_PIM], target, at, NONE, tag) + 1
+            for other in range(tables[BANKS]):
+                state[row_slot(tables, base, ZERO, other)] = NONE
+            break
+    return at
+
+
+@bare
 def refresh(tables, state, base, node, now):
     """Issue the refreshes of a node that are due by cycle `now`: after the rows in use are done, then in time.
 
     PIM rows that have a buffer of their own are not closed: the refreshes wait until they are.
     """
+    refresh_from(tables, state, base, node, now, ZERO)
+
+
+@bare
+def refresh_from(tables, state, base, node, now, at):
+    """`refresh`, none of it before cycle `at`: where no rule keeps it behind the precharges before it."""
     command, interval, place = tables[REF], tables[REFRESH_INTERVAL], base + tables[AT_DUE] + node
     for bank in range(tables[BANKS]):
         pim_row = state[row_slot(tables, base, ONE, bank)]
         if tables[DUAL] and pim_row >= 0 and tables[tables[AT_REFRESH_NODE] + bank] == node:
             return
     due = state[place]
-    begin = max(due, state[base + MODE_SINCE])
+    begin = max(at, max(due, state[base + MODE_SINCE]))
     if state[base + IN_REGISTER_MODE]:
         begin = set_mode(tables, state, base, command, max(begin, state[base + STREAM]), ZERO)
+    if tables[HEADS]:
+        begin = close_all(tables, state, base, begin, ZERO)
     for bank in range(tables[BANKS]):
         slot = row_slot(tables, base, ZERO, bank)
         if tables[tables[AT_REFRESH_NODE] + bank] == node and state[slot] >= 0:
@@ -136,7 +159,7 @@ def refresh(tables, state, base, node, now):
         due += interval
         if at < due <= now and ready_at(tables, state, base, command, target) <= due:
             count = (now - due) // interval + 1  # nothing happened meanwhile: they are in time
-            _record(tables, state, base, command, target, due, count, interval, NONE, NONE, ZERO)
+            record(tables, state, base, command, target, due, count, interval, NONE, NONE, ZERO)
             due += count * interval
             forbid(tables, state, base, command, target, due - interval)
     state[place] = due

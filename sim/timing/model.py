@@ -1,7 +1,7 @@
 """The timing model of a device: launches of an image's programs in time, with statistics and energy."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,9 +12,12 @@ from ..functional.dispatch import FAULT_SIZE, MAX_INT, SEQUENCE_FIELDS
 from ..functional.errors import SimulationError
 from ..functional.faults import fault_error
 from ..pages import NO_PAGES
+from ..plan import Exchange
 from . import npu as npu_time
 from . import pim as pim_time
 from .dram import refresh_all
+from .link import LinkTime
+from .pim_counters import COUNTERS
 from .tables import (
     AT_LOG_SIZE,
     DONE,
@@ -64,12 +67,13 @@ class TimingModel:
         self.clocks_ps = {"npu": npu_time.clock_ps(self.machine), "pim": self.machine["memory"]["clock_ps"]}
         self._npu_names = npu_time.counter_names(self.arrays)
         self._npu_counters = np.zeros(len(npu_time.COUNTERS) + max(1, self.arrays), np.int64)
-        self._pim_counters = np.zeros(len(pim_time.COUNTERS), np.int64)
+        self._pim_counters = np.zeros(len(COUNTERS), np.int64)
         self._fault = np.zeros(FAULT_SIZE, np.int64)
         self.sequences = np.zeros((0, len(SEQUENCE_FIELDS)), np.int64)
         self.pages = NO_PAGES
         self._vector_free = np.zeros(1, np.int64)
-        self._running: list[_Walk] = []
+        self.link = LinkTime(self.machine)
+        self._running: list[_Walk | _Transfer] = []
         self._begun = 0
         self._by_program: dict[int, _Launches] = {}
         self._first_ps: int | None = None
@@ -94,7 +98,7 @@ class TimingModel:
     def begin(self, program_index: int, arguments: np.ndarray, start_ps: int) -> int:
         """Start a program at `start_ps` with `arguments` in its first registers; the number of the launch."""
         program, unit = self.programs[program_index], self.unit(program_index)
-        if any(walk.unit == unit for walk in self._running):
+        if any(walk.unit == unit for walk in self._walks()):
             raise TimingError(f"program {program.name}: unit {unit} of the machine is still running another launch")
         walk = _Walk(self._begun, program_index, unit, program, arguments, start_ps, self.clocks_ps[program.device])
         self._begun += 1
@@ -112,18 +116,31 @@ class TimingModel:
         self._first_ps = start_ps if self._first_ps is None else min(self._first_ps, start_ps)
         return walk.number
 
+    def begin_exchange(self, exchange: Exchange, start_ps: int) -> int:
+        """Start an exchange on the link at `start_ps`; the number of the launch."""
+        number = self._begun
+        self._begun += 1
+        self._running.append(_Transfer(number, start_ps + self.link.run(exchange)))
+        self._first_ps = start_ps if self._first_ps is None else min(self._first_ps, start_ps)
+        return number
+
     def advance(self) -> tuple[int, int]:
         """Go on until the next of the running launches is finished: its number and when, in ps."""
         if not self._running:
             raise TimingError("no launch is running")
         together = self.machine["pim"]["dual_row_buffer"]
         while True:
-            walk = min(self._running, key=lambda one: one.now_ps) if together else self._running[0]
-            if walk.finished:
+            first = self._walks()[:1]
+            side_by_side = [one for one in self._running if together or isinstance(one, _Transfer) or one in first]
+            walk = min(side_by_side, key=lambda one: one.now_ps)
+            if isinstance(walk, _Transfer) or walk.finished:
                 break
-            others = [one.now_ps for one in self._running if one is not walk] if together else []
+            others = [one.now_ps for one in side_by_side if one is not walk]
             self._step(walk, min(others) + SLACK_PS if others else None)
         self._running.remove(walk)
+        if isinstance(walk, _Transfer):
+            self._last_ps = max(self._last_ps, walk.now_ps)
+            return walk.number, walk.now_ps
         finish_ps = walk.now_ps
         self._refresh(finish_ps, walk)
         self._by_program[walk.index].add(finish_ps - walk.start_ps, walk.counters)
@@ -176,11 +193,15 @@ class TimingModel:
 
     def _refresh(self, now_ps: int, walk: "_Walk") -> None:
         """Refresh in time what fell due while no launch was running; it counts for the launch before or after."""
-        if not self._running:
+        if not self._walks():
             before = self._totals()
             refresh_all(self.dram.tables, self.dram.state, np.int64(now_ps // self.clocks_ps["pim"]))
             walk.count(before, self._totals())
             self._hand_over(walk.program)
+
+    def _walks(self) -> list["_Walk"]:
+        """The programs among what is running."""
+        return [one for one in self._running if isinstance(one, _Walk)]
 
     def _totals(self) -> list[np.ndarray]:
         return [self.dram.counts.sum(axis=0), self._npu_counters.copy(), self._pim_counters.copy()]
@@ -190,22 +211,24 @@ class TimingModel:
         return self.dram.log[: self.dram.state[self.dram.tables[AT_LOG_SIZE]]]
 
     def statistics(self) -> dict[str, Any]:
-        """Counts, bytes, busy cycles and energy of all launches, and of each program under `programs`."""
+        """Counts, bytes, busy cycles and energy of all launches, of each program under `programs`, and number, bytes and
+        time of each kind of exchange with other devices under `exchanges`."""
         elapsed = self._last_ps - (self._first_ps or 0)
-        whole = self._describe(self._totals(), elapsed)
+        whole = self._describe(self._totals(), elapsed, self.link.sent_bytes)
         programs = {}
         for index, launches in self._by_program.items():
             entry = self._describe(launches.counters, launches.time_ps)
             entry |= {"name": launches.program.name, "device": launches.program.device, "launches": launches.number}
             entry["tags"] = launches.tags(self.clocks_ps[launches.program.device])
             programs[index] = entry
-        return {**whole, "programs": programs}
+        exchanges = {kind: vars(count).copy() for kind, count in self.link.counts.items()}
+        return {**whole, "programs": programs, "exchanges": exchanges}
 
-    def _describe(self, counters: list[np.ndarray], elapsed_ps: int) -> dict[str, Any]:
+    def _describe(self, counters: list[np.ndarray], elapsed_ps: int, link_bytes: int = 0) -> dict[str, Any]:
         issued, npu_counters, pim_counters = counters
         commands = {name: int(count) for name, count in zip(self.commands, issued, strict=True)}
         npu = {name: int(npu_counters[index]) for index, name in enumerate(self._npu_names)}
-        pim = {name: int(count) for name, count in zip(pim_time.COUNTERS, pim_counters, strict=True)}
+        pim = {name: int(count) for name, count in zip(COUNTERS, pim_counters, strict=True)}
         tables = self.machine["command"]
         burst, unit = self.machine["memory"]["burst_cycles"], self.machine["memory"]["access_bytes"]
         data = {name: burst if name in ("rd", "wr") else tables[name]["data_cycles"] for name in commands}
@@ -219,6 +242,7 @@ class TimingModel:
             "pim_mac": pim["macs"],
             "pim_buffer_byte": pim["buffer_bytes"],
             "softmax_element": pim["softmax_elements"],
+            "link_bit": 8 * link_bytes,
         }
         energy = energy_fj(self.machine, commands, events, elapsed_ps)
         return {
@@ -234,6 +258,7 @@ class TimingModel:
                 "pim_read": pim["read_bytes"],
                 "dram_read": commands["rd"] * unit,
                 "dram_written": commands["wr"] * unit,
+                "link_sent": link_bytes,
             },
             "busy_cycles": {
                 "arrays": [npu[f"array{index}_busy_cycles"] for index in range(self.arrays)],
@@ -280,6 +305,13 @@ class _Walk:
     def now_ps(self) -> int:
         """When the program goes on, or when it is finished."""
         return int(self.place[END if self.finished else TIME]) * self.clock_ps
+
+
+class _Transfer(NamedTuple):
+    """An exchange that is on the link until `now_ps`."""
+
+    number: int
+    now_ps: int
 
 
 class _Launches:

@@ -7,7 +7,21 @@ from ...backends.isa.spec import HEADER
 from ..functional.dispatch import FAILED, FAULT_PC, LAST_CONTROL, MAX_INT, columns, control, fetch, within
 from ..functional.dispatch import FINISHED as HALTED
 from ..functional.jit import bare, bare_entry
+from . import pim_heads
 from .dram import access, command_field, first_target, issue, issue_row_command, refresh, row_slot, set_mode
+from .pim_counters import (
+    BUFFER,
+    COPIED,
+    INSTRUCTIONS,
+    MAC_BUSY,
+    MAC_COLUMNS,
+    MACS,
+    READ,
+    RESULT,
+    SOFTMAX_BUSY,
+    SOFTMAX_ELEMENTS,
+    WRITTEN,
+)
 from .tables import (
     ACCESS_BYTES,
     AT_BANK,
@@ -28,8 +42,8 @@ from .tables import (
     FILL_CYCLES,
     FINISHED,
     FIRST_COMMAND,
+    HEADS,
     INSTRUCTION_FIELDS,
-    INSTRUCTIONS,
     LANES,
     LATENCY,
     MEMBERS,
@@ -46,8 +60,8 @@ from .tables import (
     REFRESH_INTERVAL,
     REFRESH_NODES,
     REPEAT,
-    SOFTMAX_ELEMENTS,
     SOFTMAX_LATENCY,
+    SOFTMAX_RATE,
     SPACING,
     STREAM,
     TARGET,
@@ -58,34 +72,7 @@ from .tables import (
     numbers,
 )
 
-COUNTERS = (
-    "buffer_bytes",
-    "copied_bytes",
-    "mac_columns",
-    "macs",
-    "mac_busy_cycles",
-    "result_bytes",
-    "written_bytes",
-    "read_bytes",
-    "softmax_elements",
-    "softmax_busy_cycles",
-    "instructions",
-)
-(
-    _BUFFER,
-    _COPIED,
-    _MAC_COLUMNS,
-    _MACS,
-    _MAC_BUSY,
-    _RESULT,
-    _WRITTEN,
-    _READ,
-    _SOFTMAX_ELEMENTS,
-    _SOFTMAX_BUSY,
-    _INSTRUCTIONS,
-) = numbers(0, len(COUNTERS))
-
-_WRITE_BUFFER, _COPY_ROW, _ACTIVATE, _MAC, _READ_ACC, _PRECHARGE, _SCATTER = numbers(0, len(INSTRUCTIONS))
+_WRITE_BUFFER, _COPY_ROW, _ACTIVATE, _MAC, _READ_ACC, _PRECHARGE, _SCATTER = numbers(0, 7)
 
 _write_buffer, _copy_row, _activate, _mac, _read_acc, _precharge = (
     columns(PIM[name]) for name in ("write_buffer", "copy_row", "activate", "mac", "read_acc", "precharge")
@@ -137,7 +124,7 @@ def run_pim(tables, state, code, terms, registers, sequences, pages, row, walk, 
         if not _fits(tables, row, fault) or not _execute(tables, state, row, counters):
             return FAULTED
         end = _end_of(tables, state, row, walk[END])
-        counters[_INSTRUCTIONS] += 1
+        counters[INSTRUCTIONS] += 1
         by_tag[row[_TAG], 0] += 1
         by_tag[row[_TAG], 1] += end - walk[END]
         walk[END] = end
@@ -192,14 +179,17 @@ def _through(tables, state, first, count, at):
 def _execute(tables, state, row, counters):
     opcode, tag = row[0], row[_TAG]
     column = tables[COLUMN_BYTES]
+    if tables[HEADS] and pim_heads.of_heads(opcode):
+        pim_heads.execute(tables, state, row, tag, counters)
+        return True
     if opcode == _OP_MAC:
         count, first, number = row[_mac.columns], row[_mac.channel], row[_mac.channels]
         for channel in range(first, first + number):
             base = _base(tables, channel)
             open_row = state[row_slot(tables, base, tables[DUAL], ZERO)]
-            counters[_MAC_BUSY] += _commands(tables, state, base, _MAC, open_row, row[_mac.column], count, tag)
-        counters[_MAC_COLUMNS] += count * number
-        counters[_MACS] += count * number * tables[LANES] * tables[BANKS]
+            counters[MAC_BUSY] += _commands(tables, state, base, _MAC, open_row, row[_mac.column], count, tag)
+        counters[MAC_COLUMNS] += count * number
+        counters[MACS] += count * number * tables[LANES] * tables[BANKS]
     elif opcode == _OP_ACTIVATE:
         for channel in range(row[_activate.channel], row[_activate.channel] + row[_activate.channels]):
             _open(tables, state, _base(tables, channel), row[_activate.row], tag)
@@ -210,23 +200,23 @@ def _execute(tables, state, row, counters):
         number = row[_read_acc.channels]
         for channel in range(row[_read_acc.channel], row[_read_acc.channel] + number):
             _commands(tables, state, _base(tables, channel), _READ_ACC, NONE, NONE, ZERO, tag)
-        counters[_RESULT] += row[_read_acc.banks] * _F32 * number
+        counters[RESULT] += row[_read_acc.banks] * _F32 * number
     elif opcode == _OP_WRITE_BUFFER:
         number = row[_write_buffer.channels]
         for channel in range(row[_write_buffer.channel], row[_write_buffer.channel] + number):
             _commands(tables, state, _base(tables, channel), _WRITE_BUFFER, NONE, NONE, row[_write_buffer.columns], tag)
-        counters[_BUFFER] += row[_write_buffer.columns] * column * number
+        counters[BUFFER] += row[_write_buffer.columns] * column * number
     elif opcode == _OP_COPY_ROW:
         number = row[_copy_row.channels]
         for channel in range(row[_copy_row.channel], row[_copy_row.channel] + number):
             _copy(tables, state, _base(tables, channel), row, tag)
-        counters[_COPIED] += row[_copy_row.columns] * column * number
+        counters[COPIED] += row[_copy_row.columns] * column * number
     elif opcode in (_OP_WRITE, _OP_READ):
         write = opcode == _OP_WRITE
         command, base = tables[WR] if write else tables[RD], _base(tables, row[_write.channel])
         bank, offset, size = row[_write.bank], row[_write.offset], row[_write.bytes]
         _ordinary(tables, state, base, bank, row[_write.row], offset, size, command, tag)
-        counters[_WRITTEN if write else _READ] += row[_write.bytes]
+        counters[WRITTEN if write else READ] += row[_write.bytes]
     elif opcode == _OP_SCATTER:
         base, banks = _base(tables, row[_scatter.channel]), row[_scatter.banks]
         if tables[_entry(tables, _SCATTER) + COMMANDS]:
@@ -238,7 +228,7 @@ def _execute(tables, state, row, counters):
         else:
             for bank in range(banks):
                 _ordinary(tables, state, base, bank, row[_scatter.row], row[_scatter.offset], _F16, tables[WR], tag)
-        counters[_WRITTEN] += banks * _F16
+        counters[WRITTEN] += banks * _F16
     elif opcode == _OP_SOFTMAX:
         _barrier(tables, state, row[_softmax.rows] * row[_softmax.cols], counters)
     else:
@@ -380,8 +370,8 @@ def _empty_queue(tables, state, base):
 def _barrier(tables, state, elements, counters):
     """The softmax unit: after everything before it in all channels, before everything after it."""
     at = _latest(tables, state, ZERO)
-    cycles = tables[SOFTMAX_LATENCY] + -(-elements // tables[SOFTMAX_ELEMENTS])
+    cycles = tables[SOFTMAX_LATENCY] + -(-elements // tables[SOFTMAX_RATE])
     for channel in range(tables[CHANNELS]):
         state[_base(tables, channel) + STREAM] = at + cycles
-    counters[_SOFTMAX_ELEMENTS] += elements
-    counters[_SOFTMAX_BUSY] += cycles
+    counters[SOFTMAX_ELEMENTS] += elements
+    counters[SOFTMAX_BUSY] += cycles

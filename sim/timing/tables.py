@@ -7,6 +7,7 @@ the order of their indices; `memory.bank_order` numbers them for addresses and p
 """
 
 from collections.abc import Iterable
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,12 @@ from .constraints import AT_READY, AT_RING, CORE_FACTS, LEVELS, Geometry, build_
 
 INSTRUCTIONS = ("write_buffer", "copy_row", "activate", "mac", "read_acc", "precharge", "scatter")
 """PIM instructions that stand for DRAM commands, in the order of the instruction table."""
+
+HEAD_INSTRUCTIONS = (
+    *("write_vector", "move_vector", "mac_tree", "mac_lanes"),
+    *("move_scores", "move_sums", "softmax_head"),
+)
+"""Those of attention by heads, in the order of their table."""
 
 
 NONE, ZERO, ONE = numbers(-1, 2)
@@ -42,25 +49,30 @@ the instruction (Program.tags), 0 for refreshes."""
 (CHANNELS, BANKS, ROW_BYTES, ACCESS_BYTES, COLUMN_BYTES) = numbers(CORE_FACTS, CORE_FACTS + 5)
 (REFRESH_NODES, REFRESH_TARGET, REFRESH_INTERVAL) = numbers(CORE_FACTS + 5, CORE_FACTS + 8)
 (ACT, PRE, RD, WR, REF, MODE) = numbers(CORE_FACTS + 8, CORE_FACTS + 14)  # numbers of commands, -1 where there is none
-(DUAL, LANES, SOFTMAX_ELEMENTS, SOFTMAX_LATENCY) = numbers(CORE_FACTS + 14, CORE_FACTS + 18)
+(DUAL, LANES, SOFTMAX_RATE, SOFTMAX_LATENCY) = numbers(CORE_FACTS + 14, CORE_FACTS + 18)
 (AT_COMMAND, AT_BANK, AT_REFRESH_NODE, AT_INSTRUCTION) = numbers(CORE_FACTS + 18, CORE_FACTS + 22)  # in tables
 (AT_LOG_SIZE, AT_LOG, LOG_CAPACITY) = numbers(CORE_FACTS + 22, CORE_FACTS + 25)  # in state
 (CHANNEL_WORDS, AT_ROW, AT_DUE, AT_COUNTS) = numbers(CORE_FACTS + 25, CORE_FACTS + 29)  # in a channel's words
 (AT_ROW_BUS, AT_COLUMN_BUS) = numbers(CORE_FACTS + 29, CORE_FACTS + 31)  # in a channel's words
 (SLOTS, COLUMN_PERIOD, BURST, TURNS, AT_PSEUDO_CHANNEL) = numbers(CORE_FACTS + 31, CORE_FACTS + 36)
 AT_WRITE_QUEUE = np.int64(CORE_FACTS + 36)  # in a channel's words
-FACTS = CORE_FACTS + 37
+(HEADS, ACT_PIM, PRE_PIM, AT_HEAD_INSTRUCTION, AT_RUNS) = numbers(CORE_FACTS + 37, CORE_FACTS + 42)
+FACTS = CORE_FACTS + 42
 """AT_BANK: [number of a bank] target. AT_REFRESH_NODE: [bank] index of its refresh node, counted from REFRESH_TARGET.
 AT_ROW: [side, bank] open row or -1. AT_DUE: [refresh node] next refresh. AT_COUNTS: [command] how often.
 AT_ROW_BUS: [cycle modulo BUS_SLOTS] last such cycle that is taken. AT_COLUMN_BUS: [cycle modulo COLUMN_PERIOD] until when
 such cycles are taken, and by which pseudo-channel. AT_PSEUDO_CHANNEL: [target] its number, -1 above. AT_WRITE_QUEUE:
-[entry] cycle after the access that was there."""
+[entry] cycle after the access that was there. HEADS: whether the machine has attention by heads, with ACT_PIM and PRE_PIM
+for its rows. AT_RUNS: MACs since the last fence, [first, last, spacing] cycles."""
 
-(IN_REGISTER_MODE, MODE_SINCE, STREAM, DONE, ROWS_UNTIL, COLUMNS_UNTIL, QUEUED, QUEUE_END, CHANNEL_FACTS) = numbers(
-    0, 9
-)
+MAX_RUNS = np.int64(32)  # of MACs between two fences that are remembered
+
+(IN_REGISTER_MODE, MODE_SINCE, STREAM, DONE, ROWS_UNTIL, COLUMNS_UNTIL, QUEUED, QUEUE_END) = numbers(0, 8)
+(HEAD_STREAM, MAC_STREAM, MOVE_STREAM, FENCE, RUNS, CHANNEL_FACTS) = numbers(8, 14)
 """First words of a channel: its mode and since when, the next place in its PIM stream, when what it issued there is done,
-the last cycles that are taken on its two command buses, the next entry of its write queue and when that is empty."""
+the last cycles that are taken on its two command buses, the next entry of its write queue and when that is empty.
+Attention by heads: the place in the stream behind its last command, the next places of MACs and of moves, the last fence,
+runs of MACs since."""
 
 (LATENCY, REGISTER_MODE, SPACING, NODES, NODE_COUNT, COMMAND_FIELDS) = numbers(0, 6)
 """Fields of a command. SPACING: distance of equal commands in one node. NODES: where the nodes begin to which it goes if
@@ -69,8 +81,10 @@ it goes to all banks, NODE_COUNT of them in the order of issue."""
 (TARGET, MEMBERS, NODE_FIELDS) = numbers(0, 3)
 """Fields of such a node: its target, and where its banks begin; they end where those of the next node begin."""
 
-(REPEAT, COLUMNS_PER_COMMAND, EXTRA_SLOTS, FILL_CYCLES, FIRST_COMMAND, COMMANDS, INSTRUCTION_FIELDS) = numbers(0, 7)
-"""Fields of a PIM instruction; FIRST_COMMAND is an offset in `tables`, where its COMMANDS command numbers stand."""
+(REPEAT, COLUMNS_PER_COMMAND, EXTRA_SLOTS, FILL_CYCLES, FIRST_COMMAND, COMMANDS) = numbers(0, 6)
+(TARGETS_OF, TARGET_COUNT, INSTRUCTION_FIELDS) = numbers(6, 9)
+"""Fields of a PIM instruction; FIRST_COMMAND is an offset in `tables`, where its COMMANDS command numbers stand, and so is
+TARGETS_OF, where the nodes stand that each goes to."""
 
 
 class Dram(NamedTuple):
@@ -118,9 +132,15 @@ def build_dram(machine: dict[str, Any], log_capacity: int = 0) -> Dram:
     words[AT_REFRESH_NODE] = _add(
         words, (tree.paths[bank][refresh_level] - tree.first[refresh_level] for bank in range(banks))
     )
-    words[AT_INSTRUCTION] = _add(words, _instructions(words, pim, number))
+    words[AT_INSTRUCTION] = _add(words, _instructions(words, machine, INSTRUCTIONS, tree))
+    words[AT_HEAD_INSTRUCTION] = _add(words, _instructions(words, machine, HEAD_INSTRUCTIONS, tree))
+    words[HEADS] = "fence" in pim["commands"]
+    words[ACT_PIM], words[PRE_PIM] = (
+        number[pim["instruction"][name]["commands"][0]] if words[HEADS] else -1 for name in ("activate", "precharge")
+    )
 
-    due = [interval * (node + 1) // refresh_nodes if interval else 1 << 62 for node in range(refresh_nodes)]
+    stagger = refresh_nodes if memory["refresh_staggered"] else 1
+    due = [interval * min(node + 1, stagger) // stagger if interval else 1 << 62 for node in range(refresh_nodes)]
     channel = [0] * CHANNEL_FACTS
     for region, values in {
         AT_ROW: [-1] * (2 * banks),
@@ -131,6 +151,7 @@ def build_dram(machine: dict[str, Any], log_capacity: int = 0) -> Dram:
         AT_COLUMN_BUS: [-1] * (2 * words[COLUMN_PERIOD]),
         AT_ROW_BUS: [-1] * BUS_SLOTS,
         AT_WRITE_QUEUE: [0] * int(WRITE_QUEUE),
+        AT_RUNS: [0] * (3 * int(MAX_RUNS) if words[HEADS] else 0),
     }.items():
         words[region] = _add(channel, values)
     lines = -(-len(channel) // CACHE_LINE)
@@ -206,15 +227,23 @@ def _commands(words: list[int], machine: dict[str, Any], tree: Geometry) -> list
     return fields
 
 
-def _instructions(words: list[int], pim: dict[str, Any], number: dict[str, int]) -> list[int]:
-    """The fields of all PIM instructions; adds their commands to the words."""
+def _instructions(words: list[int], machine: dict[str, Any], names: tuple[str, ...], tree: Geometry) -> list[int]:
+    """The fields of PIM instructions; adds their commands and nodes to the words."""
     fields: list[int] = []
-    for name in INSTRUCTIONS:
+    pim, number = machine["pim"], {name: index for index, name in enumerate(command_names(machine))}
+    for name in names:
         entry = pim["instruction"].get(name) if name in pim["commands"] else None
         if entry is None:
-            fields += [1, 1, 0, 0, 0, 0]
+            fields += [1, 1, 0, 0, 0, 0, 0, 0]
             continue
         commands = _add(words, (number[command] for command in entry["commands"]))
         fields += [entry[key] for key in ("repeat", "columns_per_command", "extra_slots", "fill_cycles")]
-        fields += [commands, len(entry["commands"])]
+        nodes = [
+            tree.target([places.get(level, 0) for level in LEVELS[1:]])
+            for places in (
+                dict(zip(entry["over"], place, strict=True))
+                for place in product(*(range(tree.extents[LEVELS.index(level)]) for level in entry["over"]))
+            )
+        ]
+        fields += [commands, len(entry["commands"]), _add(words, nodes), len(nodes)]
     return fields

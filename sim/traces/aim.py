@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..command_log import TABLE_ROW
 from ..timing import controller_tables as c
 from .scan import Names, Words
 from .text import Source, instruction_array, shown
@@ -12,7 +13,6 @@ from .text import Source, instruction_array, shown
 CHANNELS, BANKS = 32, 16
 MODE_REGISTERS = 3  # broadcast, bank group of EWMUL, activation function
 ACTIVATION_FUNCTION = 2
-TABLE_ROW = 1 << 29  # activation tables lie in rows of their own, one for each function
 
 
 class _Opcode(NamedTuple):
@@ -69,14 +69,16 @@ _SET_FUNCTION = ("W", "CFR")
 
 
 def parse(source: Source) -> Iterator[np.ndarray]:
-    """The instructions of each block, up to EOC."""
+    """The instructions of each block, up to EOC, behind which nothing may stand."""
     parser = _Parser(source)
     for block in source.blocks():
-        rows = parser.lines(block)
-        yield rows
         if parser.ended:
-            return
-    raise source.error("the trace ends without AiM EOC")
+            for words in source.block_lines(block, ","):
+                raise source.error(f"found {shown(words[0])} after AiM EOC, expected the end of the trace")
+        else:
+            yield parser.lines(block)
+    if not parser.ended:
+        raise source.error("the trace ends without AiM EOC")
 
 
 class _Parser:
@@ -101,7 +103,7 @@ class _Parser:
         end = np.flatnonzero(kind == _EOC)[:1] + 1
         last = int(end[0]) if len(end) else len(kind)
         rows = self._at_once(words, kind[:last])
-        if rows is None:
+        if rows is None or last < len(kind):
             return self._one_by_one(block)
         self.ended = len(end) > 0
         return rows
@@ -175,6 +177,8 @@ class _Parser:
         """The same line by line: finds the mistake, or reads numbers that are written in an unusual way."""
         found = [np.zeros((0, int(c.I_CHANNELS) + 1), np.int64)]
         for words in self._source.block_lines(block, ","):
+            if self.ended:
+                raise self._source.error(f"found {shown(words[0])} after AiM EOC, expected the end of the trace")
             text = " ".join(self._checked(words)).encode()
             number, line = self._source.number, Words(text, "")
             rows = self._at_once(line, self._kind(line))
@@ -183,7 +187,6 @@ class _Parser:
             found.append(rows)
             if words[1].removeprefix("ISR_") == "EOC":
                 self.ended = True
-                break
         return np.concatenate(found)
 
     def _checked(self, words: list[str]) -> list[str]:

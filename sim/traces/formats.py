@@ -42,20 +42,25 @@ def stream_file(
 ) -> tuple[TraceResult, dict[str, int]]:
     """Run a trace file, its log going to `sink` as it comes; the result, and what else the format reports.
 
-    Traces of one stream are read, run and logged a part at a time; the others are in memory as a whole.
+    Traces are read, run and logged a part at a time, except those of hbmpim, which are in memory as a whole.
     """
-    source = _source(read_blocks(path), format, machine, tables, str(path))
+
+    def source() -> Source:
+        return _source(read_blocks(path), format, machine, tables, str(path))
+
     if format in FORMATS and machine["controller"]["queues"] == "channel":
-        return run_parts(tables, FORMATS[format](source), sink), {}
+        return run_parts(tables, FORMATS[format](source()), sink, str(path)), {}
     if format == "neupims":
-        found = neupims.run_streams(machine, tables, neupims.parse(source), sink is not None)
-        result, more = found.result, {"pim_done": found.pim_done, "ordinary_done": found.ordinary_done}
-    else:
-        parse = hbmpim.parse_load_store if format == "loadstore" else hbmpim.parse
-        result, more = hbmpim.run(machine, tables, parse(source, machine["pim"]["all_bank"]), sink is not None), {}
+        if Path(path).exists() and not Path(path).is_file():
+            raise TraceError(f"{path}:1: expected a file, which is read more than once")
+        found = neupims.run_streams(machine, tables, (source(), source(), source()), sink)
+        return found.result, {"pim_done": found.pim_done, "ordinary_done": found.ordinary_done}
+    parse = hbmpim.parse_load_store if format == "loadstore" else hbmpim.parse
+    trace = parse(source(), machine["pim"]["all_bank"])
+    result = hbmpim.run(machine, tables, trace, sink is not None, str(path))
     if sink:
         sink(result.log)
-    return result, more
+    return result, {}
 
 
 def _source(

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..functional.errors import SimulationError
 from ..timing import rank_queues as q
 from ..timing.controller_tables import ControllerTables
-from .attacc import AddressMap
-from .run import TraceResult
-from .text import Source
+from .addresses import AddressMap
+from .run import LOG_FIELDS, TraceResult, counts_by_label, kernel_options
+from .text import Source, TraceError, shown
 
 MODES = ("single", "all_bank", "pim")
 _REGISTERS = {"CRF": "crf", "SRF": "srf", "GRF_A": "grf_a", "GRF_B": "grf_b"}
@@ -50,7 +49,7 @@ class _Parser:
     def run(self) -> np.ndarray:
         for name, *operands in self._source.lines():
             if name not in self._words:
-                raise self._source.error(f"unknown request {name!r}, expected one of {', '.join(self._words)}")
+                raise self._source.error(f"unknown request {shown(name)}, expected one of {', '.join(self._words)}")
             if name in ("LD", "ST"):
                 self._linear(name, operands)
             elif name == "PARK":
@@ -150,23 +149,27 @@ class _Parser:
         self._add(bank, touched, places % self._columns, name == "WR", barrier)
 
 
-def run(machine: dict[str, Any], tables: ControllerTables, trace: np.ndarray, log: bool = False) -> TraceResult:
+def run(
+    machine: dict[str, Any], tables: ControllerTables, trace: np.ndarray, log: bool = False, name: str = "trace"
+) -> TraceResult:
     """Run transactions to the end; channels that get the same ones are simulated once, a log costs a second run.
 
-    `cycles` is when the last answer of any channel is there, counted from 1.
+    `cycles` is when the last answer of any channel is there, counted from 1. `name` stands in the message if the
+    controller cannot go on.
     """
-    done, counts, logs = 0, np.zeros(len(q.COMMANDS), np.int64), [np.zeros((0, 7), np.int64)]
+    done, counts, logs = 0, np.zeros(len(q.COMMANDS), np.int64), [np.zeros((0, len(LOG_FIELDS)), np.int64)]
     for channels, requests in _streams(trace, machine["memory"]["channels"]):
         words, rows = _run(machine, tables, requests, 0)
+        if words[q.SERVED] < len(requests):
+            line = requests[words[q.SERVED], q.LINE]
+            raise TraceError(f"{name}:{line}: the controller cannot go on from this request: nothing can serve it")
         if log:
             words, rows = _run(machine, tables, requests, int(words[q.ROWS_LOGGED]))
         done = max(done, int(words[q.DONE]))
         counts += len(channels) * words[q.WORDS :]
         for rows[:, 2] in channels:
             logs.append(rows.copy())
-    labels = dict(zip(tables.commands, tables.labels, strict=True))
-    commands = {labels[name]: int(count) for name, count in zip(q.COMMANDS, counts, strict=True) if count}
-    return TraceResult(done + 1, commands, np.concatenate(logs))
+    return TraceResult(done + 1, counts_by_label(tables, q.COMMANDS, counts), np.concatenate(logs))
 
 
 def _streams(trace: np.ndarray, channels: int) -> list[tuple[list[int], np.ndarray]]:
@@ -200,13 +203,6 @@ def _run(
         leave_count=modes["lead_banks"],
         lead_banks=modes["lead_banks"],
     )
-    number = np.array([tables.commands.index(name) for name in q.COMMANDS], np.int64)
-    values = np.array([options[key] for key in q.OPTIONS], np.int64)
-    log = np.zeros((rows, 7), np.int64)
-    words = q.run_rank_queues(tables.words, number, values, requests, tables.group.copy(), log)
-    if words[q.SERVED] < len(requests):
-        line = requests[words[q.SERVED], q.LINE]
-        raise SimulationError(
-            f"the controller cannot finish the trace: nothing can serve the requests from line {line} on"
-        )
-    return words, log
+    number, values = kernel_options(tables, q.COMMANDS, q.OPTIONS, options)
+    log = np.zeros((rows, len(LOG_FIELDS)), np.int64)
+    return q.run_rank_queues(tables.words, number, values, requests, tables.group.copy(), log), log

@@ -1,13 +1,13 @@
 """Run a trace on the memory controller of a machine: cycles, commands and, if wanted, the log of all commands."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..functional.errors import SimulationError
 from ..timing import controller_tables as c
 from ..timing.front_end import DONE, EVENT_ROWS, LOG_FULL, LOG_ROWS, simulate
+from .text import TraceError
 
 LOG_FIELDS = ("cycle", "command", "channel", "target", "row", "column", "line")
 Sink = Callable[[np.ndarray], None]
@@ -23,6 +23,20 @@ class TraceResult:
     log: np.ndarray
 
 
+def kernel_options(
+    tables: c.ControllerTables, commands: tuple[str, ...], names: tuple[str, ...], options: Mapping[str, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a kernel takes: the machine's numbers of its commands, and its options in the order of their names."""
+    number = [tables.commands.index(name) for name in commands]
+    return np.array(number, np.int64), np.array([int(options[name]) for name in names], np.int64)
+
+
+def counts_by_label(tables: c.ControllerTables, commands: tuple[str, ...], counts: np.ndarray) -> dict[str, int]:
+    """How often each of a kernel's commands was issued, if at all, by its name in traces."""
+    labels = dict(zip(tables.commands, tables.labels, strict=True))
+    return {labels[name]: count for name, count in zip(commands, counts.tolist(), strict=True) if count}
+
+
 def run_trace(tables: c.ControllerTables, trace: np.ndarray, log: bool = False) -> TraceResult:
     """Run the instructions of a whole trace."""
     rows = [np.zeros((0, len(LOG_FIELDS)), np.int64)]
@@ -30,8 +44,13 @@ def run_trace(tables: c.ControllerTables, trace: np.ndarray, log: bool = False) 
     return TraceResult(result.cycles, result.commands, np.concatenate(rows))
 
 
-def run_parts(tables: c.ControllerTables, parts: Iterable[np.ndarray], sink: Sink | None = None) -> TraceResult:
-    """Run a trace that comes in parts, of which two are in memory at a time; its log goes to `sink` as it comes."""
+def run_parts(
+    tables: c.ControllerTables, parts: Iterable[np.ndarray], sink: Sink | None = None, name: str = "trace"
+) -> TraceResult:
+    """Run a trace that comes in parts, of which two are in memory at a time; its log goes to `sink` as it comes.
+
+    `name` stands in the message if the controller cannot go on.
+    """
     words, state = tables.words, c.initial_state(tables)
     rows = LOG_ROWS + EVENT_ROWS * int(words[c.CHANNELS]) if sink else 0
     log = np.zeros((rows, c.RUN_CHANNELS + words[c.MASK_WORDS]), np.int64)
@@ -43,11 +62,25 @@ def run_parts(tables: c.ControllerTables, parts: Iterable[np.ndarray], sink: Sin
         while (status := simulate(words, trace.reshape(-1), state, log.reshape(-1))) == LOG_FULL:
             writer.take(log, state, end=False)
     if status != DONE:
-        raise SimulationError("the controller cannot finish the trace: its queues wait for each other")
+        line = _waiting_line(tables, state)
+        raise TraceError(
+            f"{name}:{line}: the controller cannot go on from this request: its queues wait for each other"
+        )
     writer.take(log, state, end=True)
     counts = zip(tables.labels, state[words[c.AT_COUNTS] :][: len(tables.labels)].tolist(), strict=True)
     commands = {label: count for label, count in counts if count}
     return TraceResult(int(state[c.CYCLES]), commands, np.zeros((0, len(LOG_FIELDS)), np.int64))
+
+
+def _waiting_line(tables: c.ControllerTables, state: np.ndarray) -> int:
+    """The first line whose request waits in a queue."""
+    words, lines = tables.words, []
+    for group in state[words[c.AT_GROUPS] :].reshape(-1, words[c.WORDS])[: state[c.CHANNEL_GROUPS]]:
+        for queue in range(c.QUEUES):
+            runs = group[c.QUEUE + c.QUEUE_FIELDS * queue + c.RUNS]
+            places = words[c.AT_ORDER] + queue * words[c.CAPACITY] + np.arange(runs)
+            lines += group[group[places] + c.LINE].tolist()
+    return min(line for line in lines if line >= 0)
 
 
 def _with_last(parts: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, bool]]:

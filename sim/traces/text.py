@@ -1,5 +1,6 @@
 """What all trace formats share: blocks of lines with their numbers, numbers with their limits, arrays of instructions."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from ..functional.errors import SimulationError
 from ..timing import controller_tables as c
 
 BLOCK_BYTES = 1 << 20
+_NUMBER = re.compile("-?(0[xX][0-9a-fA-F]{1,1000}|[0-9]{1,1000})")
 _SHOWN = 40  # characters of a wrong word in a message
 
 
@@ -89,10 +91,9 @@ class Source:
 
     def integer(self, text: str, what: str, limit: int) -> int:
         """A decimal or 0x number from 0 to below the limit."""
-        try:
-            value = int(text, 16) if text[:2].lower() == "0x" else int(text)
-        except ValueError:
-            raise self.error(f"{what}: found {shown(text)}, expected a number") from None
+        if not _NUMBER.fullmatch(text):
+            raise self.error(f"{what}: found {shown(text)}, expected a number")
+        value = int(text, 16) if "x" in text.lower() else int(text)
         if not 0 <= value < limit:
             raise self.error(f"{what}: found {text[:_SHOWN]}, expected 0 to {limit - 1:,}")
         return value

@@ -112,8 +112,12 @@ def test_attacc_refuses(body, message):
         ("aim-trace", ATTACC, "machine m has 16 channels of 64 banks .* expected at most 32 of 16 with 32 bytes"),
         ("aim-trace", AIM.replace("32", "33"), "33 channels"),
         ("attacc-trace", AIM, "16 banks with rows of 4096 .* expected 64 with 1024 and 32"),
-        ("attacc-trace", ATTACC.replace("16", "80"), r"80 channels, a trace holds 16: choose one of 5 stacks"),
-        ("attacc-trace{stack=5}", ATTACC.replace("16", "80"), "choose one of 5 stacks"),
+        (
+            "attacc-trace",
+            ATTACC.replace("16", "80"),
+            r"found no stack, expected .*{stack=N} with N from 0 to 4: a trace holds 16 of the 80",
+        ),
+        ("attacc-trace{stack=5}", ATTACC.replace("16", "80"), "found stack 5, expected .* from 0 to 4"),
     ],
 )
 def test_machines_of_another_shape_are_refused(target, memory, message):

@@ -17,15 +17,19 @@ def model(heads: int, kv_heads: int, head_dim: int):
     ("heads", "kv_heads", "head_dim", "context", "pasts"),
     [
         (3, 3, 128, 300, (254, 0)),  # one head a channel, a window of tokens begins
-        (17, 17, 64, 600, (511, 512)),  # a pair of heads of which the second needs one channel
+        (17, 17, 64, 600, (511,)),  # a pair of heads of which the second needs one channel
+        (9, 9, 64, 300, (255, 256)),  # heads of two slots share the channels
+        (4, 2, 32, 300, (100, 17, 0)),
         (4, 2, 160, 520, (300,)),  # queries of one key head follow each other; keys cross rows
-        (35, 35, 16, 70, (63, 17)),  # a pair and a head that is left over, most of a part unused
+        (35, 35, 16, 70, (63,)),  # a pair and a head that is left over, most of a part unused
         (34, 17, 96, 40, (15,)),
     ],
 )
 def test_a_head_in_a_channel(stages, heads, kv_heads, head_dim, context, pasts):
     options = {"machine": "attacc-bank", "policy": "attention-on-pim", "attention": "heads"}
-    run = stages(model(heads, kv_heads, head_dim), **options, phase="mixed", batch=2, new_tokens=4, context=context)
+    run = stages(
+        model(heads, kv_heads, head_dim), **options, phase="mixed", batch=len(pasts), new_tokens=6, context=context
+    )
     run.fill_caches(dict(enumerate(pasts)))
     run.step(*((slot, 2) for slot in range(len(pasts))))
     run.step((0, 1))

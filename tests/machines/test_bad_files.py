@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from pimlir.machines import MachineFileError, load_machine
+from pimlir.machines.checks import QUEUE_NEEDS
+from pimlir.sim.timing import bank_queues, rank_queues
 
 
 @pytest.fixture
@@ -90,6 +92,41 @@ def test_a_file_that_cannot_be_read(tmp_path):
     assert complaints(tmp_path / "none.toml") == ["none.toml: cannot read: no such file or directory"]
     (tmp_path / "folder.toml").mkdir()
     assert complaints(tmp_path / "folder.toml") == ["folder.toml: cannot read: is a directory"]
+
+
+@pytest.mark.parametrize(("name", "module"), [("banks", bank_queues), ("ranks", rank_queues)], ids=["banks", "ranks"])
+def test_a_kind_of_queues_needs_the_commands_of_its_controller(name, module):
+    assert sorted(QUEUE_NEEDS[name]["command"]) == sorted(module.COMMANDS)
+
+
+def test_queues_that_the_machine_has_no_commands_for(write):
+    path = write('name = "m"\nextends = "attacc-bank"\n\n[controller]\nqueues = "banks"\n')
+    assert complaints(path) == [
+        "mine.toml:5: controller.queues: found 'banks', which needs [command] copy_row, header, read_result, mac_read, "
+        "pre_pim and [timing] nGWRITE, nFAW"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("timing.nRP", 10**30, f"timing.nRP: found {10**30}, expected at most {1 << 40}"),
+        ("memory.rows", 1 << 62, f"memory.rows: found {1 << 62}, expected at most {1 << 40}"),
+        (
+            "memory.channels",
+            1 << 30,
+            f"memory.channels: found {1 << 35} banks of all channels, expected at most {1 << 20}",
+        ),
+        ("memory.rows", 1 << 40, f"memory.rows: found a memory of {1 << 58} bytes, expected at most"),
+        ("controller.queue_entries", 1 << 40, f"controller.queue_entries: found {1 << 40}, expected at most 512"),
+    ],
+)
+def test_a_number_that_is_too_large(write, key, value, message):
+    section, name = key.split(".")
+    found = complaints(write(f'name = "m"\nextends = "ddr4"\n[{section}]\n{name} = {value}\n'))
+    assert any(re.match(rf"mine.toml:[34]: {re.escape(message)}", line) for line in found), found
+    with pytest.raises(MachineFileError, match=re.escape(message)):
+        load_machine("ddr4", {key: str(value)})
 
 
 def test_unknown_keys_and_missing_ones_are_reported_together(write):

@@ -78,7 +78,7 @@ def test_a_file_with_four_mistakes_reports_four(machine_file):
         ('[memory]\nburst_cycles = "nXY"\n', 4, "'nXY' is not a name of [timing]"),
         ('[memory]\nchannels = "four"\n', 4, "found 'four': input should be a valid integer"),
         ("[energy.command]\nrefresh = { pj = 1.0 }\n", 4, "'refresh' is not a [command] of the machine"),
-        ('[controller]\nqueues = "ranks"\n', 4, "found 'ranks', which needs [pim.all_bank]"),
+        ('[controller]\nqueues = "ranks"\n', 4, "found 'ranks', which needs [pim] all_bank"),
         ("[npu\n", 3, "not TOML"),
     ],
 )

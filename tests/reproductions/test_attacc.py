@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from pimlir.reproductions.attacc import PAPER
-from pimlir.reproductions.attacc.points import find
 from pimlir.reproductions.deviations import load_published
 from pimlir.reproductions.results import deviations_of, read_csv
+from pimlir.reproductions.rows import find
 from pimlir.reproductions.store import ROOT, PointStore
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"

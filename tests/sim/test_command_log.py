@@ -7,9 +7,10 @@ import pytest
 
 from pimlir.machines import load_machine
 from pimlir.sim.check import check_log
-from pimlir.sim.command_log import COLUMNS, CommandLog, LogError, read_log, write_log
+from pimlir.sim.command_log import COLUMNS, TABLE_ROW, CommandLog, LogError, read_log, write_log
 
 HEADER = ",".join(COLUMNS)
+ROW = "1,ACT,0,0,0,1,2,300,-1,7\n"
 
 
 def example(sources=()):
@@ -60,24 +61,49 @@ def test_binary_columns_are_small(tmp_path):
     [
         ("", "1: found the columns none, expected cycle,command"),
         ("cycle,command\n", "1: found the columns cycle,command, expected cycle"),
-        (f"{HEADER}\n1,ACT,0,0,0,1\n", "2: found 6 fields, expected 10"),
-        (f"{HEADER}\n1,ACT,0,0,0,1,2,300,-1,7\n\n", "3: found 0 fields, expected 10"),
-        (f"{HEADER}\n1,ACT,0,0,0,1,2,300,-1,7\n5,ACT,0,0,0,1,2,30", "3: found 8 fields, expected 10"),
-        (f"{HEADER}\n1,ACT,0,0,0,1,2,300,-1,7\n5,ACT,0,0,0,1,2,300,-1,", "3: found the end of the file within a line"),
-        (f"{HEADER}\n1,ACT,0,0,0,x,2,300,-1,7\n", "2: bank_group: found 'x', expected a number from -1 on"),
-        (f"{HEADER}\n1,ACT,0,0,0,-2,2,300,-1,7\n", "2: bank_group: found '-2', expected a number"),
-        (f"{HEADER}\n1,ACT,0,0,0,1,2,{1 << 70},-1,7\n", "2: row: found '1180591620717411303424', expected a number"),
-        (f"{HEADER}\n-1,ACT,0,0,0,1,2,300,-1,7\n", "2: cycle: found -1, expected a cycle"),
-        (f"{HEADER}\n9,ACT,0,0,0,1,2,300,-1,7\n8,ACT,0,0,0,1,2,300,-1,7\n", "3: found cycle 8 after 9"),
-        (f'{HEADER}\n1,"ACT,0,0,0,1,2,300,-1,7\n', "2: not CSV: unexpected end of data"),
+        (f"{HEADER}\n", "1: found no last line `# N commands`: is the file cut off?"),
+        (f"{HEADER}\n{ROW}", "2: found no last line `# N commands`: is the file cut off?"),
+        (f"{HEADER}\n{ROW}5,ACT,0,0,0,1,2,300,-1,", "3: found no last line"),
+        (f"{HEADER}\n{ROW}# 1 commands", "3: found no last line"),
+        (f"{HEADER}\n{ROW}# 2 commands\n", "3: found 1 fields, expected 10"),
+        (f"{HEADER}\n{ROW}{ROW}# 1 commands\n", "3: found another line, expected the end after 1 commands"),
     ],
 )
-def test_a_bad_text_file_is_refused_at_its_line(tmp_path, text, message):
+def test_a_text_file_that_is_not_complete_is_refused(tmp_path, text, message):
     path = tmp_path / "log.csv"
     path.write_text(text)
     with pytest.raises(LogError) as error:
         read_log(path)
     assert str(error.value).startswith(f"{path}:{message}")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("1,ACT,0,0,0,1\n", "2: found 6 fields, expected 10"),
+        (f"{ROW}\n", "3: found 0 fields, expected 10"),
+        (f"{ROW}5,ACT,0,0,0,1,2,30\n", "3: found 8 fields, expected 10"),
+        ("1,ACT,0,0,0,x,2,300,-1,7\n", "2: bank_group: found 'x', expected a number from -1 on"),
+        ("1,ACT,0,0,0,1_0,2,300,-1,7\n", "2: bank_group: found '1_0', expected a number from -1 on"),
+        ("1,ACT,0,0,0,-2,2,300,-1,7\n", "2: bank_group: found '-2', expected a number"),
+        (f"1,ACT,0,0,0,1,2,{1 << 70},-1,7\n", "2: row: found '1180591620717411303424', expected a number"),
+        ("-1,ACT,0,0,0,1,2,300,-1,7\n", "2: cycle: found -1, expected a cycle"),
+        ("9,ACT,0,0,0,1,2,300,-1,7\n8,ACT,0,0,0,1,2,300,-1,7\n", "3: found cycle 8 after 9"),
+        ('1,"ACT,0,0,0,1,2,300,-1,7\n', "3: not CSV: unexpected end of data"),
+    ],
+)
+def test_a_bad_row_is_refused_at_its_line(tmp_path, rows, message):
+    path = complete(tmp_path, rows)
+    with pytest.raises(LogError) as error:
+        read_log(path)
+    assert str(error.value).startswith(f"{path}:{message}")
+
+
+def complete(tmp_path, rows):
+    """A text log of these lines."""
+    path = tmp_path / "log.csv"
+    path.write_text(f"{HEADER}\n{rows}# {rows.count(chr(10))} commands\n")
+    return path
 
 
 def test_a_binary_file_that_is_called_csv_is_refused(tmp_path):
@@ -134,21 +160,27 @@ def test_a_bad_binary_file_is_refused_at_its_row(tmp_path, changes, message):
         ("1,ACT,32,0,0,1,2,300,-1,7", "2: channel: found 32, expected 0 to 31: machine aim"),
         ("1,ACT,-1,0,0,1,2,300,-1,7", "2: channel: found -1, expected 0 to 31"),
         ("1,ACT,0,0,0,4,2,300,-1,7", "2: bank_group: found 4, expected 0 to 3"),
+        ("1,ACT,0,0,0,1,2,16384,-1,7", "2: row: found 16384, expected 0 to 16383: machine aim"),
+        (f"1,ACT,0,0,0,1,2,{1 << 29},-1,7", f"2: row: found {1 << 29}, expected 0 to 16383: machine aim"),
+        ("1,RD,0,0,0,1,2,300,64,7", "2: column: found 64, expected 0 to 63: machine aim"),
         ("1,ACT,0,0,0,1,-1,300,-1,7", "2: act: found no bank, expected all indices down to its bank"),
         ("1,ACT,0,0,-1,1,2,300,-1,7", "2: found the address [0, 0, -1, 1, 2], expected no index below one"),
     ],
 )
 def test_a_row_that_does_not_fit_the_machine_is_refused_at_its_line(tmp_path, row, message):
-    path = tmp_path / "log.csv"
-    path.write_text(f"{HEADER}\n{row}\n")
+    path = complete(tmp_path, f"{row}\n")
     with pytest.raises(LogError) as error:
         check_log(read_log(path), load_machine("aim").to_dict(), str(path))
     assert str(error.value).startswith(f"{path}:{message}")
 
 
+def test_rows_of_activation_tables_are_beside_the_memory(tmp_path):
+    path = complete(tmp_path, f"100,ACT16,0,-1,-1,-1,-1,{TABLE_ROW + 3},-1,-1\n")
+    assert check_log(read_log(path), load_machine("aim").to_dict()).counts == {}
+
+
 def test_names_of_the_machine_are_as_good_as_labels(tmp_path):
-    path = tmp_path / "log.csv"
-    path.write_text(f"{HEADER}\n1,act,0,0,0,1,2,300,-1,-1\n90,PRE,0,0,0,1,2,-1,-1,\n")
+    path = complete(tmp_path, "1,act,0,0,0,1,2,300,-1,-1\n90,PRE,0,0,0,1,2,-1,-1,\n")
     assert check_log(read_log(path), load_machine("aim").to_dict()).counts == {}
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from pimlir.backends.isa.encode import Affine, ProgramBuilder
 from pimlir.backends.isa.image import Buffer, Image, Program, Region
+from pimlir.sim.plan import Exchange
 from pimlir.sim.system import LaunchRecord, SimulationError, System
 
 MACHINE = {
@@ -116,6 +117,9 @@ class FixedTimes:
         self.calls.append((program_index, arguments.tolist(), start_ps))
         self.running.append((start_ps + 10 * 10**program_index, len(self.calls)))
         return len(self.calls)
+
+    def begin_exchange(self, exchange: Exchange, start_ps: int) -> int:
+        raise NotImplementedError
 
     def advance(self) -> tuple[int, int]:
         self.running.sort()

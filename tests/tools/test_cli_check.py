@@ -73,7 +73,7 @@ def test_bad_input_is_one_line(pimlir, tmp_path, bad_log):
     cut = tmp_path / "cut.csv"
     cut.write_text(bad_log.read_text()[:-1])
     for arguments, message in (
-        ((cut, "--machine", "aim"), f"{cut}:14: found the end of the file within a line"),
+        ((cut, "--machine", "aim"), f"{cut}:15: found no last line `# N commands`: is the file cut off?"),
         ((tmp_path / "none.csv", "--machine", "aim"), f"{tmp_path / 'none.csv'}: No such file or directory"),
         ((bad_log, "--machine", "none"), "unknown machine 'none'"),
         ((bad_log, "--machine", "neupims"), f"{bad_log}:2: command: found 'TMOD', expected one of neupims: "),

@@ -264,10 +264,3 @@ def test_a_step_outside_of_the_bounds(pimlir, model):
 def test_unknown_target(pimlir, model):
     message = failed(pimlir("compile", model, "-t", "vhdl"), 2)
     assert message.startswith("target 'vhdl': expected one of aim-trace, attacc-trace, host-asm")
-
-
-def test_instructions_whose_time_is_not_modelled(pimlir, model):
-    heads = ("--machine", "attacc-bank", "--context", 64, "--set", "assign-layouts.attention=heads")
-    pimlir("compile", model, *heads, "-o", "heads.pimg")
-    message = failed(pimlir("run", "heads.pimg", "--timing-only", "--prompt-length", 4, "--tokens", 1))
-    assert "(write_vector) of scores: its time is not modelled" in message

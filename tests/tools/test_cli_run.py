@@ -227,7 +227,7 @@ def test_generation_stops_after_the_last_token_of_a_sequence():
 
 def test_a_timed_prefill_fills_its_steps_with_the_next_sequences():
     engine = Fake()
-    assert time_prefill(engine, [3, 2, 6, 1], [0, 5, 2, 3], chunk=4) == 3
+    assert time_prefill(engine, [3, 2, 6, 1], [0, 5, 2, 3], chunk=4, most=2) == 3
     assert [seqs for _, seqs in engine.steps] == [
         [(0, 3, 0, 0), (3, 1, 0, 5)],
         [(0, 1, 1, 5), (1, 3, 0, 2)],

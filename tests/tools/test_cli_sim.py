@@ -3,8 +3,10 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 
+from pimlir.sim.command_log import read_log
 from pimlir.tools.commands.sim import sim_trace
 
 AIM = "# two rows\nAiM WR_GB 4 0 0x80000000\n\nAiM MAC_ABK 4 0x80000000 7\nAiM ISR_RD_MAC 0 0x80000000\nAiM EOC\n"
@@ -33,7 +35,7 @@ def test_the_log_has_every_command(pimlir, trace, tmp_path):
     log = tmp_path / "log.csv"
     outcome = pimlir("sim", "--trace", trace(AIM), "--machine", "aim-head", "--log", log)
     assert outcome.code == 0 and "cycles" in outcome.out
-    rows = list(csv.DictReader(log.read_text().splitlines()))
+    rows = list(csv.DictReader(log.read_text().splitlines()[:-1]))
     assert [row["command"] for row in rows] == [
         *["TMOD", *["WRGB"] * 4],
         "TMOD",
@@ -70,6 +72,21 @@ def test_loads_and_stores_run_on_any_machine(trace, machine):
     [
         ("AiM MAC_ABK 4 0x1 7\n", "aim", "1: the trace ends without AiM EOC"),
         ("", "aim", "1: the trace ends without AiM EOC"),
+        ("AiM EOC\n# end\n\nAiM SYNC\n", "aim", "4: found 'AiM' after AiM EOC, expected the end of the trace"),
+        (
+            "AiM EOC\n" + "\n" * (1 << 21) + "x",
+            "aim",
+            "2097154: found 'x' after AiM EOC, expected the end of the trace",
+        ),
+        ("AiM EOC\nAiM EOC\n", "aim", "2: found 'AiM' after AiM EOC"),
+        ("LD 1_000\n", "loadstore", "1: address: found '1_000', expected a number"),
+        ("LD +64\n", "loadstore", "1: address: found '+64', expected a number"),
+        ("LD 0x1_0\n", "hbmpim", "1: address: found '0x1_0', expected a number"),
+        (
+            "LD 0\nST 0x30000080\nPIM_MAC_AB 0xc00\nLD 0x1e0000a0\n",
+            "attacc",
+            "2: the controller cannot go on from this request: its queues wait for each other",
+        ),
         ("AiM JUMP 4\n", "aim", "1: unknown opcode 'JUMP', expected one of WR_SBK"),
         ("AiM WR_AFLUT 4\n", "aim", "1: unknown opcode 'WR_AFLUT'"),
         ("X MEM 0 0 0\n", "aim", "1: unknown request 'X', expected AiM, W or R"),
@@ -91,6 +108,18 @@ def test_loads_and_stores_run_on_any_machine(trace, machine):
         ("LD 0xzz\n", "attacc", "1: address: found '0xzz', expected a number"),
         ("PIM_SFM 0x0\n", "loadstore", "1: unknown request 'PIM_SFM', expected one of LD, ST"),
         ("", "attacc", "1: the trace has no requests"),
+        ("", "loadstore", "1: the trace has no requests"),
+        ("# only\n# comments\n", "loadstore", "2: the trace has no requests"),
+        ("", "neupims", "1: the trace has no requests"),
+        ("LD 0x0 7\n", "loadstore", "1: LD: found 2 operands, expected 1: an address"),
+        ("LD 0x0 LD\n0x40\n", "loadstore", "1: LD: found 2 operands, expected 1: an address"),
+        ("LD 0x0\nST -4\n", "loadstore", "2: address: found -4, expected 0 to 17,179,869,183"),
+        ("LD 0x0\nLD\x00 0x0\n", "loadstore", "2: unknown request 'LD\\x00', expected one of LD, ST"),
+        (f"LD 0x0\n{'A' * 100} 0x0\n", "loadstore", f"2: unknown request '{'A' * 40}...', expected one of LD, ST"),
+        ("AiM MAC_ABK 4 0x1 7\n" * 3, "aim", "3: the trace ends without AiM EOC"),
+        ("AiM\nAiM EOC\n", "aim", "1: unknown opcode ''"),
+        ("AiM SYNC\nW MEM 0 16 0\nAiM EOC\n", "aim", "2: bank: found 16, expected 0 to 15"),
+        ("START 5\nCOMP 1 2\n", "neupims", "2: COMP: found 2 operands, expected 1: row"),
         ("GWRITE 0\n", "neupims", "1: GWRITE: found 1 operands, expected 2: bank row"),
         ("FLY 0\n", "neupims", "1: unknown request 'FLY', expected one of START"),
         ("LD 0x400\n", "neupims", "1: LD: found an address of channel 1, expected channel 0"),
@@ -150,3 +179,56 @@ def test_bad_arguments(pimlir, trace, arguments, code, message):
     outcome = pimlir("sim", "--trace", trace(AIM), *arguments)
     assert (outcome.code, outcome.out) == (code, "")
     assert message in outcome.error and len(outcome.error.splitlines()) == 1
+
+
+def test_requests_that_refreshes_leave_no_time_for_are_told_by_their_line(pimlir, trace):
+    settings = ("--set", "memory.refresh_interval_cycles=20", "--set", "timing.nRFC=100")
+    path = trace("# rows\nRD 0 1 0 64\n")
+    outcome = pimlir("sim", "--trace", path, "--machine", "hbm-pim", *settings)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert f"{path}:2: the controller cannot go on from this request: nothing can serve it" in outcome.error
+
+
+@pytest.mark.parametrize("format", ["aim", "attacc", "loadstore", "neupims", "hbmpim"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"LD 0x0\nLD 0x40\n\xff\xfe\x00\x01", "found byte 0xff, expected text in UTF-8"),
+        (b"\x7fELF\x02\x01" + bytes(3000), "unknown request"),
+        (b"7" * 3_000_000, "found a line of more than 1,048,576 bytes, expected a request"),
+    ],
+)
+def test_a_file_that_is_no_text_is_one_line_with_its_place(pimlir, tmp_path, format, content, message):
+    path = tmp_path / "a.trace"
+    path.write_bytes(content)
+    machine = {"aim": "aim-head", "neupims": "neupims-dual", "hbmpim": "hbm-pim"}.get(format, "attacc-bank")
+    outcome = pimlir("sim", "--trace", path, "--format", format, "--machine", machine)
+    assert (outcome.code, outcome.out, len(outcome.error.splitlines())) == (1, "", 1)
+    assert outcome.error.startswith(f"pimlir: error: {path}:") and len(outcome.error) < 500
+    assert message in outcome.error or "unknown request 'LD'" in outcome.error
+
+
+def test_a_trace_that_turns_out_bad_leaves_no_log(pimlir, trace, tmp_path):
+    outcome = pimlir("sim", "--trace", trace("LD 0x0\n" * 200_000), "--machine", "ddr4", "--log", tmp_path / "log.csv")
+    assert outcome.code == 0
+    bad = trace("LD 0x0\n" * 200_000 + "LD zero\n")  # found after a part has been run and logged
+    outcome = pimlir("sim", "--trace", bad, "--machine", "ddr4", "--log", tmp_path / "bad.csv")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "a.trace:200001: address: found 'zero', expected a number" in outcome.error
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.trace", "log.csv"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "npz"])
+def test_a_log_that_comes_in_parts_is_whole(trace, tmp_path, suffix):
+    """More commands than the kernel's log holds: the parts of both forms are the same log, in order."""
+    log = tmp_path / f"log.{suffix}"
+    path = trace("".join(f"LD {number * 4096:#x}\n" for number in range(20_000)))
+    result = sim_trace(path, "ddr4", "loadstore", log=log)
+    table = read_log(log).table
+    assert len(table) == sum(result["commands"].values()) > 20_000
+    assert (np.diff(table[:, 0]) >= 0).all()
+
+
+def test_more_channels_than_fit_a_word(trace):
+    found = sim_trace(trace("LD 0x0\nLD 0xa00\nST 0x1000\n"), "attacc", "loadstore")
+    assert found["commands"] == {"ACT": 2, "RD": 2, "WR": 1}

@@ -21,6 +21,21 @@ def add_place(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None
     parser.add_argument("--place", choices=POLICIES, help=f"what runs on the PIM (default: {DEFAULT_PLACE})")
 
 
+def add_devices(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tensor-parallel",
+        type=positive,
+        metavar="T",
+        help="devices that share each layer, of the machine's kind (default: 1)",
+    )
+    parser.add_argument(
+        "--pipeline-stages",
+        type=positive,
+        metavar="P",
+        help="stages that the layers are cut into, on T devices each (default: 1)",
+    )
+
+
 def add_set(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ...passes.pipelines import STAGES, PipelineOptions
 from ..console import Progress, Table, amount, output_stream, print_tables, read_text, write_output
 from ..errors import OK, CommandError, UsageError, user_message
-from .arguments import DEFAULT_MACHINE, DEFAULT_PLACE, MODEL_HELP, add_machine, add_place, positive
+from .arguments import DEFAULT_MACHINE, DEFAULT_PLACE, MODEL_HELP, add_devices, add_machine, add_place, positive
 
 if TYPE_CHECKING:
     from xdsl.dialects.builtin import ModuleOp
@@ -45,6 +45,8 @@ class CompileOptions:
     target: str | None = None
     ignore_capacity: bool = False
     overrides: tuple[str, ...] = ()
+    tensor_parallel: int | None = None
+    pipeline_stages: int | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     target = parser.add_argument_group("target")
     add_machine(target)
     add_place(target)
+    add_devices(target)
     target.add_argument(
         "--sub-batches", action="store_true", help="two halves of the batch, which overlap on NPU and PIM"
     )
@@ -117,7 +120,7 @@ def prepare(options: CompileOptions, from_ir: bool = False, target: Target | Non
     from ...backends.exports.step import StepTarget
     from ...frontends.model import load_model
     from ...machines.loader import load_machine
-    from ..build import Build, model_meta, parse_overrides
+    from ..build import Build, attention_of, model_meta, parse_overrides
 
     start, to = options.start, options.to
     if to != IMAGE and STAGES.index(to) < STAGES.index(start):
@@ -148,10 +151,12 @@ def prepare(options: CompileOptions, from_ir: bool = False, target: Target | Non
         context=options.context,
         new_tokens=options.new_tokens,
         ignore_capacity=options.ignore_capacity,
+        tensor_parallel=options.tensor_parallel or 1,
+        pipeline_stages=options.pipeline_stages or 1,
+        attention="tokens" if to in ("model", "llm") else attention_of(machine),
     )
     if isinstance(target, StepTarget):
-        by_heads = "mac_tree" in load_machine(machine).pim.commands
-        attention = target.attention if by_heads else pipeline_options.attention
+        attention = target.attention if pipeline_options.attention == "heads" else "tokens"
         pipeline_options = replace(pipeline_options, mac_operands=target.mac_operands, attention=attention)
     build = Build(module, pipeline_options, start, overrides, meta)
     return build
@@ -174,7 +179,8 @@ def dump_stages(build: Build, folder: Path) -> None:
 
 def _refuse_late(options: CompileOptions) -> None:
     """Options of stages that lie behind: the module has decided already."""
-    late = {"llm": ("phase", "batch", "context", "new_tokens"), "placed": ("place", "sub_batches")}
+    bounds = ("phase", "batch", "context", "new_tokens", "tensor_parallel", "pipeline_stages")
+    late = {"llm": bounds, "placed": ("place", "sub_batches")}
     for stage, names in late.items():
         if STAGES.index(options.start) >= STAGES.index(stage):
             for name in names:

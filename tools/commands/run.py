@@ -15,7 +15,7 @@ from ...passes.pipelines import STAGES
 from ..console import Progress, print_tables
 from ..errors import OK
 from ..run_options import Listener, RunOptions, check_options
-from .arguments import DEFAULT_PROMPT, MODEL_HELP, add_machine, add_place, positive, token_ids
+from .arguments import DEFAULT_PROMPT, MODEL_HELP, add_devices, add_machine, add_place, positive, token_ids
 
 HELP = "tokens, cycles and energy of a model on a machine"
 
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     target = parser.add_argument_group("target")
     add_machine(target)
     add_place(target)
+    add_devices(target)
     target.add_argument("--context", type=positive, metavar="L", help="longest sequence (default: what the run needs)")
     target.add_argument("--chunk", type=positive, metavar="N", help="prompt tokens of one prefill step (default: 32)")
     target.add_argument("--weights", metavar="MODEL", help="where the weights of an image come from (default: it says)")

@@ -1,6 +1,7 @@
 // Runs of ops on one device become kernels; the step becomes the plan that launches them.
 
 // RUN: xdsl-opt %s -p llm-outline-kernels | filecheck %s
+// RUN: xdsl-opt %s -p 'llm-outline-kernels{serial=true}' | filecheck %s --check-prefix=SERIAL
 
 // Kernels read their inputs from buffers and write their results to them. A kernel that looks at the sequence table loops
 // over sequences and works on views that start at the first row of each. Values inside a kernel, like the scores, get no buffer.
@@ -90,6 +91,16 @@
 // CHECK-NEXT:     %done_5 = host.launch @end_2_npu(%last, %logits, %next, %sequences) after(%done_4) : !host.buffer<2x32xf16>, !host.buffer<2x32xf32>, !host.buffer<2xi32>, index
 // CHECK-NEXT:     func.return
 // CHECK-NEXT:   }
+
+// One after another: cast and addition are kernels of their own, as are the attention's steps.
+// SERIAL:         scf.for %layer
+// SERIAL-NEXT:      host.launch @layer_0_npu(%x, %q, %rows, %layer)
+// SERIAL-NEXT:      host.launch @layer_1_pim(%q, %s, %c0, %sequences, %layer)
+// SERIAL-NEXT:      host.launch @layer_2_pim(%s, %p, %c0, %sequences, %layer)
+// SERIAL-NEXT:      host.launch @layer_3_pim(%p, %0, %c0, %sequences, %layer)
+// SERIAL-NEXT:      host.launch @layer_4_npu(%0, %o, %rows, %layer)
+// SERIAL-NEXT:      host.launch @layer_5_npu(%x, %o, %rows, %layer)
+// SERIAL-NEXT:      scf.yield
 
 builtin.module attributes {npu.core = #npu.core<name = "t", arrays = 2, array_rows = 16, array_cols = 16, vector_lanes = 16, scratchpad_bytes = 65536, accumulator_bytes = 4096, align_bytes = 32>, pim.memory = #pim.memory<name = "t", channels = 2, banks = 4, rows = 64, row_bytes = 256, column_bytes = 32, buffer_bytes = 128, dual_row_buffer = false, softmax_buffer_bytes = 4096, commands = [write_buffer, activate, mac, read_acc, precharge, write, read, scatter, softmax]>, llm.bounds = #llm.bounds<phase = mixed, sequences = 2, new_tokens = 4, context = 24>} {
   llm.weight @table : tensor<32x32xf16>

@@ -22,9 +22,9 @@ def test_blocks_without_words(block):
     assert words.first.tolist() == [] and words.count.tolist() == []
 
 
-def test_names_are_whole_words_of_up_to_16_characters():
-    known = ["PIM_SET_MODEL", "SIXTEEN_LETTERS_", "SIXTEEN_LETTERS"]
-    words = Words(b"PIM_SET_MODE PIM_SET_MODEL PIM_SET_MODELS SIXTEEN_LETTERS_ SIXTEEN_LETTERS SIXTEEN_LETTERS__", "")
+def test_names_are_whole_words_of_up_to_15_characters():
+    known = ["PIM_SET_MODEL", "FIFTEEN_LETTERS", "FIFTEEN_LETTER"]
+    words = Words(b"PIM_SET_MODE PIM_SET_MODEL PIM_SET_MODEL\0 FIFTEEN_LETTERS FIFTEEN_LETTER FIFTEEN_LETTERS_", "")
     assert words.names(np.arange(6), Names(known)).tolist() == [-1, 0, -1, 1, 2, -1]
 
 

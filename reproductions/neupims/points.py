@@ -1,0 +1,99 @@
+"""The run behind NeuPIMs' figures: one decode step of a drawn batch on one system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from ...frontends.presets import preset
+from ...tools.batch import lengths_of
+from ..figures import Point, Row
+from .device import LayerTimes, time_layers
+from .kinds import KINDS
+
+MODELS = {"gpt3-7b": (4, 1), "gpt3-13b": (4, 1), "gpt3-30b": (4, 2), "gpt3-175b": (8, 4)}
+"""Tensor parallel devices and pipeline stages of each model (table 3)."""
+
+DATA_SETS = {"alpaca": "alpaca-like", "sharegpt": "sharegpt-like"}
+BATCHES = (64, 128, 256, 384, 512)
+SEEDS = (0, 1, 2)
+
+
+def decode_step(
+    model: str, tensor_parallel: int, stages: int, data_set: str, batch: int, seed: int, system: str
+) -> Row:
+    """Throughput of `batch` sequences on `stages` x `tensor_parallel` devices.
+
+    Sequences are drawn, each at a random point of its output. With stages the batch is cut in as many micro-batches, of which
+    each stage has one at a time; the first is run. `tokens_per_s` counts the devices together; utilisation and energy are
+    those of layers alone.
+    """
+    config = preset(model)
+    lengths = _lengths(data_set, batch, seed, config.context_length)[: batch // stages]
+    found = time_layers(config, tensor_parallel, lengths, KINDS[system])
+    stage_s = found.stage_ps(config.layers // stages) / 1e12
+    layer_energy_pj = found.energy_pj()
+    memory_pj = sum(energy for part, energy in layer_energy_pj.items() if _is_memory(part))
+    devices_layers = tensor_parallel * config.layers / len(lengths)
+    return {
+        "model": model,
+        "tensor_parallel": tensor_parallel,
+        "stages": stages,
+        "data_set": data_set,
+        "batch": batch,
+        "seed": seed,
+        "mean_tokens": sum(lengths) / len(lengths),
+        "tokens_per_s": len(lengths) / stage_s,
+        "step_ms": 1e3 * stage_s * stages,
+        "layer_cycles": found.layer_ps / 1e3,
+        "append_cycles": found.tags_ps.get("kv_append", 0.0) / 1e3,
+        **_utilisation(found),
+        "memory_pj_per_token": memory_pj * devices_layers,
+        "npu_pj_per_token": (sum(layer_energy_pj.values()) - memory_pj) * devices_layers,
+        "memory_w": memory_pj / found.layer_ps,
+    }
+
+
+@cache
+def _lengths(data_set: str, batch: int, seed: int, longest: int) -> list[int]:
+    return lengths_of(f"{DATA_SETS[data_set]}:{batch}", seed, longest - 1)
+
+
+def _is_memory(component: str) -> bool:
+    return component.startswith(("command.", "event.dram", "event.pim", "static.memory"))
+
+
+def _utilisation(found: LayerTimes) -> Mapping[str, float]:
+    """Products per cycle of the arrays and of the units in the banks, of what they could do; cycles in which any array works."""
+    npu, memory = found.machine["npu"], found.machine["memory"]
+    npu_cycles = found.layer_ps * npu["clock_mhz"] / 1e6
+    peak = npu["arrays"] * npu["array_rows"] * npu["array_cols"]
+    return {
+        "npu_utilisation": found.events["array_mac"] / peak / npu_cycles,
+        "npu_busy": found.array_busy_cycles / npu_cycles,
+        "pim_utilisation": found.pim_mac_busy_cycles / memory["channels"] / (found.layer_ps / memory["clock_ps"]),
+    }
+
+
+SECONDS = 0.4
+SECONDS_PER_SEQUENCE = 0.004
+"""CPU time to compile, and of a sequence in the simulated layers."""
+
+
+def step_point(
+    system: str, model: str, data_set: str, batch: int, seed: int, parallel: tuple[int, int] | None = None
+) -> Point:
+    """A point for `decode_step`; without `parallel` with the paper's devices for the model."""
+    tensor_parallel, stages = parallel or MODELS[model]
+    arguments = {
+        "model": model,
+        "tensor_parallel": tensor_parallel,
+        "stages": stages,
+        "data_set": data_set,
+        "batch": batch,
+        "seed": seed,
+        "system": system,
+    }
+    devices = f"TP{tensor_parallel} PP{stages}"
+    name = f"{system}, {model} {devices}, {data_set} {batch}, draw {seed}"
+    return Point(name, decode_step, arguments, SECONDS + SECONDS_PER_SEQUENCE * batch, {"system": system})

@@ -1,0 +1,129 @@
+"""Figure 12: throughput of the three systems over models, data sets and batch sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import mean
+
+from ..figures import Figure, Panel, Point, Row, Series
+from .points import BATCHES, DATA_SETS, MODELS, SEEDS, step_point
+
+SYSTEMS = ("npu-only", "npu-pim", "neupims")
+VARIANTS = {"as published": ", as published", "default": ""}
+SMALL = ("gpt3-7b", "gpt3-13b", "gpt3-30b")
+"""The models of the mean."""
+
+QUICK_BATCHES = (64, 256, 512)
+RATIOS = {
+    "neupims over npu-only": ("neupims", "npu-only"),
+    "neupims over npu-pim": ("neupims", "npu-pim"),
+    "npu-pim over npu-only": ("npu-pim", "npu-only"),
+}
+Setting = tuple[str, str, int]
+"""Model, data set, batch."""
+
+
+def system_points(
+    systems: Sequence[str],
+    models: Sequence[str],
+    data_sets: Sequence[str],
+    batches: Sequence[int],
+    quick: bool,
+    seed: int,
+) -> list[Point]:
+    """Points for every combination, in both variants, with the same draws for all systems."""
+    return [
+        step_point(f"{system}{suffix}", model, data_set, batch, seed + draw)
+        for suffix in VARIANTS.values()
+        for model in models
+        for data_set in data_sets
+        for batch in batches
+        for system in systems
+        for draw in SEEDS[: 1 if quick else None]
+    ]
+
+
+def throughput(rows: Sequence[Row]) -> dict[str, dict[Setting, float]]:
+    """Mean tokens/s of the draws, by system and setting."""
+    found: dict[str, dict[Setting, list[float]]] = {}
+    for row in rows:
+        setting = (str(row["model"]), str(row["data_set"]), int(row["batch"] or 0))
+        found.setdefault(str(row["system"]), {}).setdefault(setting, []).append(float(row["tokens_per_s"] or 0))
+    return {
+        system: {setting: mean(values) for setting, values in settings.items()} for system, settings in found.items()
+    }
+
+
+def speedups(rows: Sequence[Row], above: str, below: str) -> dict[Setting, float]:
+    """Throughput of a system over that of another one, by setting."""
+    found = throughput(rows)
+    high, low = found.get(above, {}), found.get(below, {})
+    return {setting: value / low[setting] for setting, value in high.items() if setting in low}
+
+
+def _points(quick: bool, seed: int) -> list[Point]:
+    models = ("gpt3-7b",) if quick else tuple(MODELS)
+    return system_points(SYSTEMS, models, tuple(DATA_SETS), QUICK_BATCHES if quick else BATCHES, quick, seed)
+
+
+def _values(rows: Sequence[Row]) -> Mapping[str, float]:
+    values: dict[str, float] = {}
+    whole = {setting[0] for setting in throughput(rows).get("neupims", {})} >= set(SMALL)
+    for variant, suffix in VARIANTS.items():
+        ratios = {
+            name: {s: r for s, r in speedups(rows, above + suffix, below + suffix).items() if s[0] in SMALL}
+            for name, (above, below) in RATIOS.items()
+        }
+        for name, found in ratios.items():
+            if not (found and whole):  # a mean of fewer models is another number
+                continue
+            values[f"mean {name}, {variant}"] = mean(found.values())
+            values[f"largest {name}, {variant}"] = max(found.values())
+            values[f"smallest {name}, {variant}"] = min(found.values())
+            for data_set in DATA_SETS:
+                values[f"mean {name}, {data_set}, {variant}"] = mean(r for s, r in found.items() if s[1] == data_set)
+        gain = ratios["neupims over npu-pim"]
+        if gain and set(gain) == set(ratios["npu-pim over npu-only"]):
+            values[f"settings out of order, {variant}"] = len(list(_out_of_order(ratios)))
+            values[f"falls with the batch, sharegpt, {variant}"] = len(list(_falls(gain, "sharegpt")))
+            values[f"alpaca gains more, {variant}"] = sum(
+                gain[model, "alpaca", batch] > gain[model, "sharegpt", batch]
+                for model, data_set, batch in gain
+                if data_set == "alpaca"
+            )
+    return values
+
+
+def _out_of_order(ratios: Mapping[str, Mapping[Setting, float]]) -> Iterator[Setting]:
+    """Settings of at least 128 sequences in which NPU alone < naive < NeuPIMs does not hold."""
+    for setting, over_naive in ratios["neupims over npu-pim"].items():
+        if setting[2] >= 128 and (over_naive <= 1 or ratios["npu-pim over npu-only"][setting] <= 1):
+            yield setting
+
+
+def _falls(gain: Mapping[Setting, float], data_set: str) -> Iterator[Setting]:
+    """Settings in which the gain is smaller than with the next smaller batch."""
+    before: dict[str, float] = {}
+    for (model, found, batch), ratio in sorted(gain.items()):
+        if found == data_set:
+            if ratio < before.get(model, 0):
+                yield model, found, batch
+            before[model] = ratio
+
+
+def _panels(rows: Sequence[Row]) -> list[Panel]:
+    found = throughput(rows)
+    panels = []
+    for variant, suffix in VARIANTS.items():
+        for data_set in DATA_SETS:
+            base = f"npu-only{suffix}"
+            settings = sorted(setting for setting in found.get(base, {}) if setting[1] == data_set)
+            over = {system: speedups(rows, system + suffix, base) for system in SYSTEMS}
+            series = [Series(system, [ratios.get(each) for each in settings]) for system, ratios in over.items()]
+            names = [f"{model.removeprefix('gpt3-')} {batch}" for model, _, batch in settings]
+            title = f"{data_set}-like lengths, {variant}"
+            panels.append(Panel(title, "model, batch", "throughput over NPU alone (x)", series, categories=names))
+    return panels
+
+
+FIG12 = Figure("fig12", "throughput of the NPU alone, naive NPU + PIM, NeuPIMs", _points, _values, _panels)
