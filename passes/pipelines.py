@@ -36,6 +36,7 @@ class PipelineOptions:
     sub_batches: bool = False
     cache_channels: int = 0
     cache_slots: int = 0
+    page_tokens: int = 0
     mac_operands: str | None = None
     attention: str = "tokens"
     head_groups: int = 0
@@ -59,6 +60,7 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
         "attention": "" if options.attention == "tokens" else options.attention,
         "cache-channels": options.cache_channels,
         "cache-slots": options.cache_slots or (options.batch if stages > 1 else 0),
+        "page-tokens": options.page_tokens,
     }
     layouts = " ".join(f"{name}={value}" for name, value in chosen.items() if value)
     assign_layouts = f"assign-layouts{{{layouts}}}" if layouts else "assign-layouts"

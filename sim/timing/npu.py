@@ -195,7 +195,22 @@ def counter_names(arrays: int) -> tuple[str, ...]:
 
 @bare_entry
 def run_npu(
-    tables, state, streams, npu, queues, code, terms, registers, sequences, row, walk, horizon, counters, by_tag, fault
+    tables,
+    state,
+    streams,
+    npu,
+    queues,
+    code,
+    terms,
+    registers,
+    sequences,
+    pages,
+    row,
+    walk,
+    horizon,
+    counters,
+    by_tag,
+    fault,
 ):
     """Walk a program on from where it stands, up to NPU cycle `horizon`; walk[END] is its end when FINISHED.
 
@@ -209,7 +224,7 @@ def run_npu(
             fault[FAULT_PC] = walk[PC]
             fetch(code, terms, registers, walk[PC], row)
             if row[0] <= LAST_CONTROL:
-                following = control(code, terms, registers, sequences, walk[PC], row, fault)
+                following = control(code, terms, registers, sequences, pages, walk[PC], row, fault)
                 if following == FAILED:
                     return FAULTED
                 if following != HALTED:
