@@ -133,11 +133,11 @@ def read_commands(log: CommandLog, machine: dict[str, Any], source: str) -> Comm
             f"command: found {log.commands[log.table[row, COMMAND]]!r}, expected one of {machine['name']}: {', '.join(labels)}"
         ),
     )
-    tables = commands.where(side="pim") & (commands.row >= TABLE_ROW)
+    of_pim = commands.where(side="pim")
     for column, extent, lowest, beside in (
         *((CHANNEL + level, extent, -min(level, 1), False) for level, extent in enumerate(extents)),
-        (ROW, machine["memory"]["rows"], -1, tables),
-        (COLUMN, _columns(machine), -1, False),
+        (ROW, machine["memory"]["rows"], -1, of_pim & (commands.row >= TABLE_ROW)),
+        (COLUMN, _columns(machine), -1, of_pim),  # of PIM instructions traces count them beyond the row, CENT's do
     ):
         found = log.table[:, column]
         refuse(
@@ -162,7 +162,6 @@ def read_commands(log: CommandLog, machine: dict[str, Any], source: str) -> Comm
 
 
 def _columns(machine: dict[str, Any]) -> int:
-    """Columns of the larger of a row and of the PIM's buffer, in the smaller unit that commands move."""
+    """Columns of a row, in the smaller unit that commands move."""
     memory = machine["memory"]
-    size = max(memory["row_bytes"], (machine.get("pim") or {}).get("buffer_bytes", 0))
-    return size // min(memory["column_bytes"], memory["access_bytes"])
+    return memory["row_bytes"] // min(memory["column_bytes"], memory["access_bytes"])

@@ -146,14 +146,16 @@ def set_mode(tables, state, base, command, at, tag):
 
 @bare
 def close_all(tables, state, base, at, tag):
-    """Close the rows of a channel with one command, if any is open; the cycle after it."""
+    """Close the rows of a channel with one command, if any is open; the cycle after it. Rules of single banks hold, too."""
+    found = False
     for bank in range(tables[BANKS]):
         if state[row_slot(tables, base, ZERO, bank)] >= 0:
-            target = first_target(tables, tables[PRE_PIM])
-            at = issue_row_command(tables, state, base, tables[PRE_PIM], target, at, NONE, tag) + 1
-            for other in range(tables[BANKS]):
-                state[row_slot(tables, base, ZERO, other)] = NONE
-            break
+            at = max(at, ready_at(tables, state, base, tables[PRE], bank))
+            state[row_slot(tables, base, ZERO, bank)] = NONE
+            found = True
+    if found:
+        target = first_target(tables, tables[PRE_PIM])
+        at = issue_row_command(tables, state, base, tables[PRE_PIM], target, at, NONE, tag) + 1
     return at
 
 

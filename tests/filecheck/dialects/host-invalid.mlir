@@ -41,3 +41,15 @@ func.func @f() {
   host.memory @w : tensor<4xf16> layout #npu.row_major<row_bytes = 8>
   func.return
 }
+
+// -----
+
+// CHECK: host.all_reduce is over 1 devices, expected at least 2
+%b, %rows = "test.op"() : () -> (!host.buffer<4x64xf16>, index)
+%e = host.all_reduce %b rows %rows {devices = 1 : i64} : !host.buffer<4x64xf16>
+
+// -----
+
+// CHECK: host.send waits for 4 events, expected at most 3
+%b, %rows, %a = "test.op"() : () -> (!host.buffer<4x64xf16>, index, !host.event)
+%e = host.send %b rows %rows after(%a, %a, %a, %a) {devices = 2 : i64} : !host.buffer<4x64xf16>
