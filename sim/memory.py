@@ -192,7 +192,8 @@ def _pim_values(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
     groups_per_head, row_elements = layout["groups_per_head"], layout["row_elements"]
     rows_per_sequence, channels = layout["rows_per_sequence"], layout["channels"]
     shared = layout.get("groups_per_row", 0) or 1
-    rows_of_chunk = -(-(-(-heads * groups_per_head // channels)) // shared)
+    groups_of_channel = -(-heads * groups_per_head // channels)
+    rows_of_chunk = -(-groups_of_channel // shared)
     places, spread = _places(memory, layout)
     stored = memory.bank_rows(region, 0, layers * places * rows_per_sequence)
     stored = stored.reshape(layers, places, rows_per_sequence, *stored.shape[1:])

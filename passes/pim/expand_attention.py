@@ -69,7 +69,8 @@ class _Values:
         self.row_elements = layout.integer("row_elements")
         rows = layout.integer("rows_per_sequence")
         self.shared = layout.groups_per_row
-        self.rows_per_chunk = -(-(-(-self.groups // home.channels)) // self.shared)
+        of_channel = -(-self.groups // home.channels)
+        self.rows_per_chunk = -(-of_channel // self.shared)
         self.together = gcd(self.shared, self.per_head)
         """Groups of a head that follow each other in a row."""
         self.chunks = rows // self.rows_per_chunk
@@ -270,10 +271,12 @@ def context(op: pim.ContextOp, context: CommandContext) -> None:
             build.loop(chunks, "chunk") as chunk,
         ):
             columns = row.columns(chunk)
-            with row.open(values.row(chunk), head, AffineSum.of(part)) as (channel, column):
-                with build.loop(group, "query") as query:
-                    _multiply_row(op, context, row.source(head, query, chunk), columns, column, channel)
-                    row.read(head, query, AffineSum.of(part), chunk, channel)
+            with (
+                row.open(values.row(chunk), head, AffineSum.of(part)) as (channel, column),
+                build.loop(group, "query") as query,
+            ):
+                _multiply_row(op, context, row.source(head, query, chunk), columns, column, channel)
+                row.read(head, query, AffineSum.of(part), chunk, channel)
 
 
 @dataclass
