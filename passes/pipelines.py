@@ -91,6 +91,7 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
         ),
         "machine": (
             "npu-tile",
+            "npu-split-loops",
             "pim-expand",
             f"npu-double-buffer{{depth={options.depth}}}",
             "npu-allocate-scratchpad",

@@ -45,6 +45,7 @@ UNIVERSE = Universe(
         "npu-fold-copies": _lazy("passes.npu.npu_fold_copies", "NpuFoldCopiesPass"),
         "npu-plan-tiles": _lazy("passes.npu.npu_plan_tiles", "NpuPlanTilesPass"),
         "npu-insert-semaphores": _lazy("passes.npu.npu_insert_semaphores", "NpuInsertSemaphoresPass"),
+        "npu-split-loops": _lazy("passes.npu.npu_split_loops", "NpuSplitLoopsPass"),
         "npu-tile": _lazy("passes.npu.npu_tile", "NpuTilePass"),
         "pim-expand": _lazy("passes.pim.pim_expand", "PimExpandPass"),
         "pim-fuse-attention": _lazy("passes.pim.pim_fuse_attention", "PimFuseAttentionPass"),

@@ -261,7 +261,7 @@ class _Session:
         from ..sim.system import System
 
         if not any(kernel_cache.FOLDER.rglob("*.nbi")):
-            self.listener.stage("compiling the simulator's kernels, which are then kept: about a minute", slow=True)
+            self.listener.stage("compiling the simulator's kernels, which are then kept: about 20 seconds", slow=True)
         if not options.no_timing:
             from ..sim.timing.model import TimingModel
             from ..sim.timing.program_log import ROWS, ProgramLog

@@ -35,7 +35,7 @@ def shape(hidden: int, heads: int) -> ModelConfig:
 def one_layer(hidden: int, heads: int, tensor_parallel: int, batch: int, tokens: int, system: str) -> Row:
     """A layer of a batch of equal sequences, the new token among their `tokens`."""
     kind = SIMULATED[system]
-    found = time_layers(shape(hidden, heads), tensor_parallel, [tokens - 1] * batch, kind)
+    found = time_layers(shape(hidden, heads), tensor_parallel, 1, [tokens - 1] * batch, kind)
     row: dict[str, str | int | float] = {"layer_cycles": found.layer_ps / PS_PER_CYCLE}
     if not kind.sub_batches:
         row |= {f"{part}_cycles": _cycles(found, ops) for part, ops in PARTS.items()}

@@ -10,7 +10,12 @@ from ..rows import known
 from .points import BATCHES, SEEDS, step_point
 from .throughput import SMALL, SYSTEMS, VARIANTS, speedups, system_points
 
-UNITS = {"NPU": "npu_utilisation", "NPU, any array at work": "npu_busy", "PIM": "pim_utilisation"}
+UNITS = {
+    "NPU": "npu_utilisation",
+    "NPU, any array at work": "npu_busy",
+    "PIM": "pim_utilisation",
+    "PIM, attention at work": "pim_busy",
+}
 
 
 def _means(rows: Sequence[Row], column: str) -> dict[str, float]:
@@ -36,7 +41,7 @@ def _utilisation_values(rows: Sequence[Row]) -> Mapping[str, float]:
         found = _means(rows, column)
         for variant, suffix in VARIANTS.items():
             for system in SYSTEMS:
-                if unit != "PIM" or system != "npu-only":
+                if not unit.startswith("PIM") or system != "npu-only":
                     values[f"{unit} %, {system}, {variant}"] = _scaled(found.get(system + suffix), 100)
             gain = _quotient(found.get(f"neupims{suffix}"), found.get(f"npu-pim{suffix}"))
             values[f"{unit}, neupims over npu-pim, {variant}"] = gain

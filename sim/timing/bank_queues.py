@@ -5,7 +5,7 @@ can finish before the next refresh. With two row buffers ordinary commands use t
 until the PIM queue is empty, and PIM until theirs are. Time jumps to the next cycle in which something may change.
 """
 
-from ..functional.jit import inner
+from ..functional.jit import bare
 from . import controller_tables as c
 from .constraints import numbers
 from .controller import group_of
@@ -59,13 +59,13 @@ FINISHED, PIM_HUNGRY, OTHER_HUNGRY, LOG_FULL = range(4)
 """How a call of the kernel ends: both streams are done, more of one is needed, or the log must be emptied."""
 
 
-@inner
+@bare
 def _slack(options, now):
     """Cycles to the next refresh."""
     return options[INTERVAL] - (now + 1) % options[INTERVAL]
 
 
-@inner
+@bare
 def _legal(tables, number, timing, words, command, target, now):
     """Whether the rules allow a command now; if not, when they will is noted."""
     at = ready_at(tables, timing, ZERO, number[command], target)
@@ -78,7 +78,7 @@ def _legal(tables, number, timing, words, command, target, now):
     return at <= now
 
 
-@inner
+@bare
 def _needed(options, rows, kind, row, bank):
     """The command that a bank needs next for a request."""
     dual = options[DUAL]
@@ -100,7 +100,7 @@ def _needed(options, rows, kind, row, bank):
     return PRE_PIM if dual and pim == row else ACT
 
 
-@inner
+@bare
 def of_all(tables, number, options, timing, rows, words, kind, row, first, count, target, now):
     """The first command that some of `count` banks needs and may have, or `kind` if all are ready: (command, bank)."""
     ready = 0
@@ -115,7 +115,7 @@ def of_all(tables, number, options, timing, rows, words, kind, row, first, count
     return kind, first
 
 
-@inner
+@bare
 def _estimate(options, rows, request):
     """How long a row copy or a row of MACs will take, as the controller estimates it."""
     if request[KIND] == COPY:
@@ -140,14 +140,14 @@ def _estimate(options, rows, request):
     return closing * options[CLOSE_CYCLES] + activates + columns
 
 
-@inner
+@bare
 def _meets_refresh(options, rows, words, request, now):
     slack = _slack(options, now) - _estimate(options, rows, request)
     words[SLACK] = max(0, slack)
     return slack > 0
 
 
-@inner
+@bare
 def pim_command(tables, number, options, timing, rows, words, pim, now):
     """What the head of the PIM queue allows: (command, bank)."""
     request = pim[words[HEAD]]
@@ -172,7 +172,7 @@ def pim_command(tables, number, options, timing, rows, words, pim, now):
     return of_all(tables, number, options, timing, rows, words, kind, row, ZERO, options[BANKS], target, now)
 
 
-@inner
+@bare
 def _may_close(rows, hits, queue, size, position, bank):
     """Whether a request may close the row of its bank: only the oldest, and after the hits that wait, up to a limit."""
     if position > 0:
@@ -183,16 +183,20 @@ def _may_close(rows, hits, queue, size, position, bank):
     return True
 
 
-@inner
+@bare
 def bank_command(tables, number, options, timing, rows, hits, words, queue, size, bank, copied, now):
     """The first command that a bank queue may issue: (command, position)."""
     if words[COPYING] and bank == copied:
         return NONE, ZERO
+    refused = 0  # commands that the bank may not have now, whichever request needs them
     for position in range(size):
         kind, row = queue[position, KIND], queue[position, ROW]
         if row == words[RESERVED]:
             continue
         command = _needed(options, rows, kind, row, bank)
+        if refused >> command & 1:
+            continue
+        refused |= 1 << command
         if not _legal(tables, number, timing, words, command, bank, now):
             continue
         if command == PRE and not _may_close(rows, hits, queue, size, position, bank):
@@ -210,7 +214,7 @@ def bank_command(tables, number, options, timing, rows, hits, words, queue, size
     return NONE, ZERO
 
 
-@inner
+@bare
 def issue(tables, number, options, timing, rows, hits, words, log, command, target, request, now):
     """Issue a command: its effects, the rows that it opens or closes, and the log."""
     if command != HEADER:

@@ -17,12 +17,15 @@ from . import pim as pim_time
 from .dram import refresh_all
 from .link import LinkTime
 from .pim_counters import COUNTERS
+from .pim_streams import Streams, build_streams, larger, no_streams
 from .tables import (
     AT_LOG_SIZE,
+    CHANNEL_FACTS,
     DONE,
     END,
     FAULTED,
     FINISHED,
+    HANDED_FROM,
     LOG_FIELDS,
     STREAM,
     TIME,
@@ -31,7 +34,9 @@ from .tables import (
     command_names,
 )
 
-SLACK_PS = 50_000  # how far a program may run ahead of another one before they take turns
+SLACK_PS = 50_000  # how far a program of the NPU may run ahead of another one before they take turns
+AHEAD_PS = 500_000  # the same beside a program of the PIM, whose commands go along in time with every transfer
+QUEUE, LONGEST_QUEUE = 1024, 1 << 16  # instructions of a channel that are decoded ahead
 
 
 class TimingError(SimulationError):
@@ -70,6 +75,7 @@ class TimingModel:
         self._fault = np.zeros(FAULT_SIZE, np.int64)
         self.sequences = np.zeros((0, len(SEQUENCE_FIELDS)), np.int64)
         self._vector_free = np.zeros(1, np.int64)
+        self._no_streams = no_streams()
         self.link = LinkTime(self.machine)
         self._running: list[_Walk | _Transfer] = []
         self._begun = 0
@@ -106,11 +112,15 @@ class TimingModel:
             start = int(walk.place[TIME])
             walk.queues = npu_time.build_queues(self.arrays, program.semaphores, start, self._vector_free)
         else:
+            walk.place[HANDED_FROM] = walk.place[TIME]
             for word in (STREAM, DONE):
                 places = self.dram.channels[:, word]
                 np.maximum(places, walk.place[TIME], out=places)
         self._running.append(walk)
-        self._by_program.setdefault(program_index, _Launches(program))
+        launches = self._by_program.setdefault(program_index, _Launches(program))
+        if program.device == "pim":
+            channels = self.machine["memory"]["channels"]
+            walk.streams = build_streams(channels, QUEUE, launches.by_tag, walk.place)
         self._first_ps = start_ps if self._first_ps is None else min(self._first_ps, start_ps)
         return walk.number
 
@@ -133,8 +143,7 @@ class TimingModel:
             walk = min(side_by_side, key=lambda one: one.now_ps)
             if isinstance(walk, _Transfer) or walk.finished:
                 break
-            others = [one.now_ps for one in side_by_side if one is not walk]
-            self._step(walk, min(others) + SLACK_PS if others else None)
+            self._step(walk, self._horizon(walk, side_by_side))
         self._running.remove(walk)
         if isinstance(walk, _Transfer):
             self._last_ps = max(self._last_ps, walk.now_ps)
@@ -144,6 +153,14 @@ class TimingModel:
         self._by_program[walk.index].add(finish_ps - walk.start_ps, walk.counters)
         self._last_ps = max(self._last_ps, finish_ps)
         return walk.number, finish_ps
+
+    def _horizon(self, walk: "_Walk", side_by_side: list["_Walk | _Transfer"]) -> int | None:
+        """How far a program may go before what runs beside it has caught up, in ps; None: it is alone."""
+        others = [one for one in side_by_side if one is not walk]
+        if walk.unit == "pim":
+            return min((one.now_ps for one in others), default=None)
+        ahead = [AHEAD_PS if isinstance(one, _Walk) and one.unit == "pim" else SLACK_PS for one in others]
+        return min((one.now_ps + more for one, more in zip(others, ahead, strict=True)), default=None)
 
     def _step(self, walk: "_Walk", horizon_ps: int | None) -> None:
         """Advance one program to its end, or to the first instruction that starts after the horizon."""
@@ -157,16 +174,23 @@ class TimingModel:
                 horizon = min(limit, int(walk.place[TIME]) + self._slice_ps // walk.clock_ps + 1)
             place = (walk.code, walk.terms, walk.registers, self.sequences, walk.row, walk.place, np.int64(horizon))
             if program.device == "npu":
+                memory = (self.dram.tables, self.dram.state, self._streams_beside())
                 counters = (self._npu_counters, launches.by_tag, self._fault)
-                status = npu_time.run_npu(self.dram.tables, self.dram.state, self.npu, walk.queues, *place, *counters)
+                status = npu_time.run_npu(*memory, self.npu, walk.queues, *place, *counters)
             else:
-                counters = (self._pim_counters, launches.by_tag, self._fault)
-                status = pim_time.run_pim(self.dram.tables, self.dram.state, *place, *counters)
+                memory = (self.dram.tables, self.dram.state, walk.streams)
+                status = pim_time.run_pim(*memory, *place, self._pim_counters, self._fault)
+                if status == pim_time.FULL and walk.streams.items.shape[1] < LONGEST_QUEUE:
+                    walk.streams = larger(walk.streams, self.dram.channels[:, :CHANNEL_FACTS])
             if status == FAULTED:
                 raise TimingError(str(fault_error(program, self._fault)))
             walk.finished = status == FINISHED
             self._hand_over(program)
         walk.count(before, self._totals())
+
+    def _streams_beside(self) -> Streams:
+        """The queues of the PIM program that is running."""
+        return next((walk.streams for walk in self._walks() if walk.streams is not None), self._no_streams)
 
     def _hand_over(self, program: Program) -> None:
         """Give the rows of the log to whoever wants them, and begin it anew."""
@@ -233,7 +257,8 @@ class TimingModel:
             "softmax_element": pim["softmax_elements"],
             "link_bit": 8 * link_bytes,
         }
-        energy = energy_fj(self.machine, commands, events, elapsed_ps)
+        parts = self._parts(commands, pim)
+        energy = energy_fj(self.machine, parts, events, elapsed_ps)
         return {
             "time_ps": elapsed_ps,
             "commands": commands,
@@ -261,8 +286,19 @@ class TimingModel:
             "instructions": {"npu": npu["instructions"], "pim": pim["instructions"]},
             "events": events,
             "energy_fj": energy,
-            "energy_missing": missing(self.machine, commands, events),
+            "energy_missing": missing(self.machine, parts, events),
         }
+
+    def _parts(self, commands: dict[str, int], pim: dict[str, int]) -> dict[str, int]:
+        """Commands whose energy counts: those that hold MACs and a result as these."""
+        instructions = self.machine["pim"]["instruction"]
+        joined = instructions.get("read_acc", {}).get("joined", "")
+        if not joined:
+            return commands
+        (mac,), (result,) = instructions["mac"]["commands"], instructions["read_acc"]["commands"]
+        columns = pim["mac_columns"] // instructions["mac"]["columns_per_command"]
+        parts = {name: count for name, count in commands.items() if name != joined}
+        return parts | {mac: columns, result: commands[result] + commands[joined]}
 
 
 class _Walk:
@@ -283,6 +319,7 @@ class _Walk:
         self.place = np.zeros(WALK_FIELDS, np.int64)
         self.place[[TIME, END]] = -(-start_ps // clock_ps)
         self.queues: Any = None
+        self.streams: Streams | None = None
         self.finished = False
         self.counters: list[Any] = [0, 0, 0]
 

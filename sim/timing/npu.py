@@ -21,8 +21,8 @@ from ..functional.dispatch import (
 )
 from ..functional.dispatch import FINISHED as HALTED
 from ..functional.jit import bare, bare_entry
-from .dram import transfer
 from .tables import END, FAULTED, FINISHED, NONE, ONE, PAUSED, PC, RD, TIME, WAITING, WR, ZERO, numbers
+from .transfers import transfer
 
 COUNTERS = (
     "loaded_bytes",
@@ -189,7 +189,9 @@ def counter_names(arrays: int) -> tuple[str, ...]:
 
 
 @bare_entry
-def run_npu(tables, state, npu, queues, code, terms, registers, sequences, row, walk, horizon, counters, by_tag, fault):
+def run_npu(
+    tables, state, streams, npu, queues, code, terms, registers, sequences, row, walk, horizon, counters, by_tag, fault
+):
     """Walk a program on from where it stands, up to NPU cycle `horizon`; walk[END] is its end when FINISHED."""
     while True:
         if not walk[WAITING]:
@@ -216,7 +218,7 @@ def run_npu(tables, state, npu, queues, code, terms, registers, sequences, row, 
         if walk[WAITING]:
             return PAUSED
         queue, start = row[_FIELD_QUEUE], walk[TIME]
-        free, done = _execute(tables, state, npu, queues, row, start, counters)
+        free, done = _execute(tables, state, streams, npu, queues, row, start, counters)
         queues.free[queue] = free
         queues.complete[queue] = max(queues.complete[queue], done)
         if row[0] == _OP_PRELOAD:
@@ -290,11 +292,11 @@ def _make_room(npu, queues, row, start):
 
 
 @bare
-def _execute(tables, state, npu, queues, row, start, counters):
+def _execute(tables, state, streams, npu, queues, row, start, counters):
     """When the queue takes the next instruction, and when this one is complete."""
     opcode = row[0]
     if opcode in (_OP_LOAD, _OP_STORE, _OP_GATHER):
-        return _dma(tables, state, npu, queues, row, start, counters)
+        return _dma(tables, state, streams, npu, queues, row, start, counters)
     if opcode == _OP_PRELOAD:
         array = row[_preload.array]
         begin = max(start, max(queues.port_free[array], queues.taken[array]))
@@ -327,7 +329,7 @@ def _multiply(npu, queues, row, start, counters):
 
 
 @bare
-def _dma(tables, state, npu, queues, row, start, counters):
+def _dma(tables, state, streams, npu, queues, row, start, counters):
     """Send the pieces of a 2-D transfer to the memory; the last data plus the latency of the path completes it."""
     address, stride, rows, size = row[_load.dram], row[_load.dram_stride], row[_load.rows], row[_load.row_bytes]
     total = rows * size
@@ -344,7 +346,7 @@ def _dma(tables, state, npu, queues, row, start, counters):
         place = index * stride
         if gather:  # indices are data, which is not here: rows spread over what lies behind the address
             place = index * 2654435761 % known * stride
-        last = max(last, transfer(tables, state, address + place, size, command, at, row[_TAG]))
+        last = max(last, transfer(tables, state, streams, address + place, size, command, at, row[_TAG]))
     counters[_STORED if store else (_GATHERED if gather else _LOADED)] += total
     counters[_SCRATCHPAD] += total
     arrived = max(start + occupied, -(-last * memory_clock // clock))
