@@ -7,12 +7,12 @@ from statistics import mean
 
 from ..figures import Figure, Panel, Point, Row, Series
 from ..rows import known
-from .points import BATCHES, SEEDS, step_point
+from .points import BATCHES, draws, step_point
 from .throughput import SMALL, SYSTEMS, VARIANTS, speedups, system_points
 
 UNITS = {
     "NPU": "npu_utilisation",
-    "NPU, any array at work": "npu_busy",
+    "NPU, products at work": "npu_busy",
     "PIM": "pim_utilisation",
     "PIM, attention at work": "pim_busy",
 }
@@ -31,7 +31,7 @@ def _utilisation_points(quick: bool, seed: int) -> list[Point]:
         step_point(f"{system}{suffix}", "gpt3-30b", "sharegpt", 256, seed + draw)
         for suffix in VARIANTS.values()
         for system in SYSTEMS
-        for draw in SEEDS[: 1 if quick else None]
+        for draw in draws("gpt3-30b", quick)
     ]
 
 
