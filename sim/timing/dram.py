@@ -93,9 +93,8 @@ def issue(tables, state, base, command, target, at, count, row, column, tag):
 def issue_joined(tables, state, base, command, target, at, columns, row, column, tag):
     """Issue one command that holds `columns` column steps from cycle `at` on; its cycle."""
     at = column_cycle(tables, state, base, command, target, at, ONE, ONE)
-    forbid_run(
-        tables, state, base, command, target, at, max(columns, command_field(tables, command, MIN_COLUMNS)), ZERO
-    )
+    more = max(ZERO, columns - command_field(tables, command, MIN_COLUMNS))
+    forbid_run(tables, state, base, command, target, at, more + 1, ZERO)
     record(tables, state, base, command, target, at, ONE, ONE, row, column, tag)
     size = state[tables[AT_LOG_SIZE]]
     if 0 < size <= tables[LOG_CAPACITY]:

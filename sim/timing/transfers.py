@@ -5,6 +5,7 @@ commands before others, and a run of columns ends where the next PIM command beg
 """
 
 from ..functional.jit import bare
+from .buses import free_columns
 from .dram import access, command_field, issue, issue_row_command, refresh, row_slot, set_mode
 from .engine import ready_at
 from .pim_streams import issue_next, next_command
@@ -88,7 +89,7 @@ def _beside(tables, state, streams, channel, row, last_row, address, size, comma
         bank, dram_row = _place(tables, row)
         column_at, open_at, open_command, open_bank = IDLE, IDLE, NONE, NONE
         if state[row_slot(tables, base, ZERO, bank)] == dram_row:
-            column_at = max(at, ready_at(tables, state, base, command, bank))
+            column_at = free_columns(tables, state, base, command, bank, at, ONE, spacing)
             ahead = max(ahead, row)
         else:
             ahead = row  # not opened yet, or closed by a refresh
