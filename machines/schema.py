@@ -349,7 +349,8 @@ class Xpu(Section):
 
 
 class PimStacks(Section):
-    """PIM stacks beside the xPUs: `devices` with `stacks` each; the machine's `memory` describes one stack.
+    """PIM stacks beside the xPUs: `devices` with `stacks` each. The machine's `memory` is one stack, or, with `channels` of a
+    stack fewer than those of the memory, several of them.
 
     `placement` is where the units are, `bandwidth_scale` the internal over the external bandwidth that the published
     system model assumes for feed-forward co-processing.
@@ -358,6 +359,7 @@ class PimStacks(Section):
     placement: Literal["bank", "bank_group", "buffer"]
     devices: Positive
     stacks: Positive
+    channels: Count = 0
     stack_bytes: Positive
     stack_bytes_per_ns: Rate
     bandwidth_scale: Rate
@@ -367,12 +369,14 @@ class Machine(Section):
     """A resolved machine: what `load_machine` returns and what an image carries as a plain dictionary.
 
     `timing_preset` holds named sets of other values for `timing`. Without `[npu]` or `[pim]` it is a memory for traces and
-    timing tables only.
+    timing tables only. `processor` is what runs programs beside the PIM: with "xpu" the analytic model of `[xpu]`, while
+    `[npu]` only says how large its buffers are.
     """
 
     name: str
     extends: list[str] | str = []
     description: str = ""
+    processor: Literal["npu", "xpu"] = "npu"
     npu: Npu | None = None
     memory: Memory
     timing: dict[str, Count] = {}

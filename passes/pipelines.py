@@ -36,8 +36,10 @@ class PipelineOptions:
     sub_batches: bool = False
     cache_channels: int = 0
     cache_slots: int = 0
+    page_tokens: int = 0
     mac_operands: str | None = None
     attention: str = "tokens"
+    head_groups: int = 0
     tensor_parallel: int = 1
     pipeline_stages: int = 1
     drop_cache_appends: bool = False
@@ -58,6 +60,7 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
         "attention": "" if options.attention == "tokens" else options.attention,
         "cache-channels": options.cache_channels,
         "cache-slots": options.cache_slots or (options.batch if stages > 1 else 0),
+        "page-tokens": options.page_tokens,
     }
     layouts = " ".join(f"{name}={value}" for name, value in chosen.items() if value)
     assign_layouts = f"assign-layouts{{{layouts}}}" if layouts else "assign-layouts"
@@ -79,13 +82,16 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
             "llm-outline-kernels{serial=true}" if options.serial_kernels else "llm-outline-kernels",
             *(("drop-cache-appends",) if options.drop_cache_appends else ()),
             *(("interleave-sub-batches",) if options.sub_batches else ()),
+            "insert-transfers",
             "verify-placed",
         ),
         "kernels": (
             assign_layouts,
             "convert-llm-to-npu",
             "convert-llm-to-pim",
+            "convert-llm-to-xpu",
             "pim-fuse-attention",
+            *((f"pipeline-heads{{groups={options.head_groups}}}",) if options.head_groups else ()),
             "npu-fold-copies",
             "npu-plan-tiles",
             "verify-kernels",

@@ -25,6 +25,7 @@ UNIVERSE = Universe(
         "llm": _lazy("dialects.llm", "LLM"),
         "npu": _lazy("dialects.npu", "NPU"),
         "pim": _lazy("dialects.pim", "PIM"),
+        "xpu": _lazy("dialects.xpu", "XPU"),
     },
     all_passes={
         "assign-layouts": _lazy("passes.kernels.assign_layouts", "AssignLayoutsPass"),
@@ -32,7 +33,9 @@ UNIVERSE = Universe(
         "attach-machine": _lazy("passes.machine.attach_machine", "AttachMachinePass"),
         "convert-llm-to-npu": _lazy("passes.kernels.convert_llm_to_npu", "ConvertLlmToNpuPass"),
         "convert-llm-to-pim": _lazy("passes.kernels.convert_llm_to_pim", "ConvertLlmToPimPass"),
+        "convert-llm-to-xpu": _lazy("passes.kernels.convert_llm_to_xpu", "ConvertLlmToXpuPass"),
         "drop-cache-appends": _lazy("passes.placed.drop_cache_appends", "DropCacheAppendsPass"),
+        "insert-transfers": _lazy("passes.placed.insert_transfers", "InsertTransfersPass"),
         "interleave-sub-batches": _lazy("passes.placed.interleave_sub_batches", "InterleaveSubBatchesPass"),
         "llm-decompose-attention": _lazy("passes.llm.llm_decompose_attention", "LlmDecomposeAttentionPass"),
         "llm-outline-kernels": _lazy("passes.placed.llm_outline_kernels", "LlmOutlineKernelsPass"),
@@ -48,6 +51,7 @@ UNIVERSE = Universe(
         "npu-spill-buffers": _lazy("passes.npu.npu_spill_buffers", "NpuSpillBuffersPass"),
         "npu-split-loops": _lazy("passes.npu.npu_split_loops", "NpuSplitLoopsPass"),
         "npu-tile": _lazy("passes.npu.npu_tile", "NpuTilePass"),
+        "pipeline-heads": _lazy("passes.kernels.pipeline_heads", "PipelineHeadsPass"),
         "pim-expand": _lazy("passes.pim.pim_expand", "PimExpandPass"),
         "pim-fuse-attention": _lazy("passes.pim.pim_fuse_attention", "PimFuseAttentionPass"),
         "verify-kernels": _lazy("passes.kernels.verify_kernels", "VerifyKernelsPass"),
@@ -62,5 +66,6 @@ UNIVERSE = Universe(
         "host-asm": _lazy("backends.targets", "HostAssemblyTarget"),
         "npu-asm": _lazy("backends.targets", "NpuAssemblyTarget"),
         "pim-asm": _lazy("backends.targets", "PimAssemblyTarget"),
+        "xpu-asm": _lazy("backends.targets", "XpuAssemblyTarget"),
     },
 )

@@ -57,6 +57,8 @@ class BankMemory:
     def _parts(self, region: Region, array: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Pairs (view of memory, view of the tensor) of equal shape that together cover the tensor."""
         kind = region.layout["kind"]
+        if region.layout.get("page_tokens"):
+            raise SimulationError(f"{region.symbol}: its pages have no fixed place")
         if kind not in _LAYOUTS:
             raise SimulationError(f"{region.symbol}: unknown layout {kind!r}, known are {', '.join(_LAYOUTS)}")
         return _LAYOUTS[kind](self, region, array)

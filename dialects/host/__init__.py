@@ -2,7 +2,7 @@
 
 from xdsl.ir import Dialect
 
-from .collective_ops import LINK, AllArgmaxOp, AllReduceOp, CollectiveOp, ReceiveOp, SendOp
+from .collective_ops import LINK, AllArgmaxOp, AllReduceOp, CollectiveOp, ReceiveOp, SendOp, TransferOp
 from .ops import (
     AddressOfOp,
     BufferOp,
@@ -10,6 +10,7 @@ from .ops import (
     LaunchOp,
     MemoryOp,
     OneSequenceOp,
+    PageOp,
     ReadOp,
     SequenceOp,
     StartOp,
@@ -30,6 +31,7 @@ HOST = Dialect(
         WriteOp,
         SequenceOp,
         OneSequenceOp,
+        PageOp,
         CacheOp,
         LaunchOp,
         StartOp,
@@ -37,6 +39,7 @@ HOST = Dialect(
         AllArgmaxOp,
         ReceiveOp,
         SendOp,
+        TransferOp,
     ],
     [BufferType, EventType],
 )
@@ -71,11 +74,13 @@ __all__ = [
     "LaunchOp",
     "MemoryOp",
     "OneSequenceOp",
+    "PageOp",
     "ReadOp",
     "ReceiveOp",
     "SendOp",
     "SequenceOp",
     "StartOp",
+    "TransferOp",
     "ViewOp",
     "WriteOp",
     "integer",

@@ -15,7 +15,15 @@ from ...dialects.hardware import npu_core, pim_memory
 from ...dialects.npu.types import RopeTableAttr, RowMajorAttr
 from ...dialects.pim.types import StagingAttr
 from .buffers import context_of_buffers, kernels
-from .tiles import choose_head_keys, choose_head_values, choose_keys, choose_matrix, choose_tiles, choose_values
+from .tiles import (
+    choose_head_keys,
+    choose_head_values,
+    choose_keys,
+    choose_matrix,
+    choose_rows,
+    choose_tiles,
+    choose_values,
+)
 
 STAGING = "staging"
 """Symbol of the row that vectors pass through on the way to the global buffers of a PIM without direct writes."""
@@ -34,6 +42,9 @@ class AssignLayoutsPass(ModulePass):
     `attention=heads` a cache on the PIM has a head in a channel (`#pim.head_keys`, `#pim.head_values`), for machines with the
     commands of `pim.attend`.
 
+    With `page-tokens` a cache is in pages of at least so many tokens, which the host gives to slots as their sequences grow;
+    the smallest ones of a layout are whole rows. `assign-memory` decides how many there are.
+
     Before:
 
         llm.weight @attn_q : tensor<30x576x576xf16>
@@ -48,6 +59,7 @@ class AssignLayoutsPass(ModulePass):
 
     cache_channels: int = 0
     cache_slots: int = 0
+    page_tokens: int = 0
     attention: Literal["tokens", "heads"] = "tokens"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
@@ -55,6 +67,8 @@ class AssignLayoutsPass(ModulePass):
         for function in op.ops:
             if isinstance(function, FuncOp):
                 device = function.attributes.get(host.DEVICE)
+                if device == StringAttr("xpu"):  # its weights are in a memory of its own
+                    continue
                 for inner in function.walk():
                     for memory in self.memories_of(inner, device, op):
                         memories.setdefault(memory.sym_name.data, memory)
@@ -114,18 +128,18 @@ class AssignLayoutsPass(ModulePass):
                 raise PassFailedException(
                     f"cache-channels is {self.cache_channels}, but attention=heads spreads a sequence over all channels"
                 )
-            keys = choose_head_keys(slots, context, heads, head_dim, memory)
-            values = choose_head_values(slots, context, heads, head_dim, memory)
+            keys = choose_head_keys(slots, context, heads, head_dim, memory, self.page_tokens)
+            values = choose_head_values(slots, context, heads, head_dim, memory, self.page_tokens)
         elif device == StringAttr("pim"):
             channels = self.cache_channels or memory.channels
             if memory.channels % channels:
                 raise PassFailedException(
                     f"cache-channels is {channels}, expected a divisor of the {memory.channels} channels of {memory.name}"
                 )
-            keys = choose_keys(slots, context, heads, head_dim, memory, channels)
-            values = choose_values(slots, context, heads, head_dim, memory, channels)
+            keys = choose_keys(slots, context, heads, head_dim, memory, channels, self.page_tokens)
+            values = choose_values(slots, context, heads, head_dim, memory, channels, self.page_tokens)
         else:
-            keys = values = RowMajorAttr.of(row_bytes=head_dim * 2)
+            keys = values = choose_rows(head_dim, npu_core(module), self.page_tokens)
         return [host.MemoryOp("keys", shape, keys), host.MemoryOp("values", shape, values)]
 
 

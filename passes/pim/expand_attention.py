@@ -17,6 +17,7 @@ from ...dialects.pim import structured as pim
 from ...dialects.pim.types import KeysAttr, ValuesAttr
 from ...dialects.structured import buffer_type, symbol_of
 from ..tile_builder import Scalar, address
+from .cache_rows import CacheRows
 from .command_context import CommandContext
 
 
@@ -44,12 +45,14 @@ class _Keys:
         self.per_token = layout.integer("rows_per_token")
         self.per_row = layout.integer("heads_per_row")
         self.head_dim = layout.integer("head_dim")
-        slot_rows = layout.integer("groups") * self.per_token
-        self.base = context.build.address_of(symbol)
-        self.base += AffineSum.of(layer) * (home.places * slot_rows) + AffineSum.of(home.place) * slot_rows
+        self.groups = layout.integer("groups")
+        rows = self.groups * self.per_token
+        self.rows = CacheRows(symbol, layout, layer, slot, rows, home.place, home.places, context)
 
-    def row(self, group: Scalar, part: Scalar) -> AffineSum:
-        return self.base + AffineSum.of(group) * self.per_token + part
+    def row(self, group: Scalar) -> AffineSum:
+        """First row of a group of tokens."""
+        base, group = self.rows.of(group, self.groups)
+        return base + AffineSum.of(group) * self.per_token
 
 
 class _Values:
@@ -65,14 +68,19 @@ class _Values:
         self.head_dim = layout.integer("head_dim")
         self.row_elements = layout.integer("row_elements")
         rows = layout.integer("rows_per_sequence")
-        self.base = context.build.address_of(symbol)
-        self.base += AffineSum.of(layer) * (home.places * rows) + AffineSum.of(home.place) * rows
+        self.rows_per_chunk = -(-self.groups // home.channels)
+        self.chunks = rows // self.rows_per_chunk
+        self.rows = CacheRows(symbol, layout, layer, slot, rows, home.place, home.places, context)
 
-    def place(self, chunk: Scalar, head: Scalar, part: Scalar) -> tuple[Scalar, AffineSum]:
-        """Channel and row of one token chunk of one group of dimensions."""
+    def row(self, chunk: Scalar) -> AffineSum:
+        """First row of a token chunk."""
+        base, chunk = self.rows.of(chunk, self.chunks)
+        return base + AffineSum.of(chunk) * self.rows_per_chunk
+
+    def place(self, row: AffineSum, head: Scalar, part: Scalar) -> tuple[Scalar, AffineSum]:
+        """Channel and row of one group of dimensions of the token chunk that begins at `row`."""
         build, channels, first = self.context.build, self.home.channels, self.home.first
         group = build.value(AffineSum.of(head) * self.per_head + part)
-        row = self.base + AffineSum.of(chunk) * -(-self.groups // channels)
         if self.groups <= channels:
             return first + group, row
         return first + build.remainder(group, channels, "channel"), row + build.floordiv(group, channels, "row")
@@ -100,6 +108,7 @@ def kv_append(op: pim.KVAppendOp, context: CommandContext) -> None:
         bank = build.remainder(unit, memory.banks, "bank")
         group = build.floordiv(position, keys.units, "group")
         head_bytes = keys.head_dim * 2
+        row = keys.row(group)
         with build.loop(keys.per_token, "part") as part:
             size: Scalar = keys.per_row * head_bytes
             if values.heads % keys.per_row:
@@ -112,14 +121,15 @@ def kv_append(op: pim.KVAppendOp, context: CommandContext) -> None:
                 + AffineSum.of(part) * (keys.per_row * head_bytes),
                 channel=channel,
                 bank=bank,
-                row=keys.row(group, part),
+                row=row + part,
                 offset=0,
                 bytes=size,
             )
         chunk = build.floordiv(position, values.row_elements, "chunk")
         element = build.remainder(position, values.row_elements, "element")
+        first_row = values.row(chunk)
         with build.loop(values.heads, "head") as head, build.loop(values.per_head, "part") as part:
-            target, row = values.place(chunk, head, part)
+            target, row = values.place(first_row, head, part)
             build.emit(
                 isa.ScatterOp,
                 src=address(op.v)
@@ -173,7 +183,7 @@ def scores(op: pim.ScoresOp, context: CommandContext) -> None:
                 if keys.home.channels > 1:
                     left = AffineSum.of(tokens) * -keys.units + length
                     channels = build.minimum(keys.home.channels, build.ceildiv(left, memory.banks), "channels")
-                build.emit(isa.ActivateOp, row=keys.row(tokens, row_part), channel=first_channel, channels=channels)
+                build.emit(isa.ActivateOp, row=keys.row(tokens) + row_part, channel=first_channel, channels=channels)
                 with build.loop(together, "head") as head, build.loop(queries, "query") as query:
                     context.mac(
                         AffineSum.of(column) + AffineSum.of(head) * depth,
@@ -231,9 +241,9 @@ def context(op: pim.ContextOp, context: CommandContext) -> None:
                 build.loop(chunks, "chunk") as chunk,
                 build.loop(group, "query") as query,
             ):
-                columns = row.columns(chunk)
+                columns, first_row = row.columns(chunk), values.row(chunk)
                 context.write_buffer(op.p, row.source(head, query, chunk), columns, values.home.first, 1)
-                with build.loop(values.per_head, "part") as part, row.open(chunk, head, part) as channel:
+                with build.loop(values.per_head, "part") as part, row.open(first_row, head, part) as channel:
                     context.mac(0, columns, 0, channel, 1)
                     row.read(head, query, part, chunk, channel)
             return
@@ -243,7 +253,7 @@ def context(op: pim.ContextOp, context: CommandContext) -> None:
             build.loop(chunks, "chunk") as chunk,
         ):
             columns = row.columns(chunk)
-            with row.open(chunk, head, part) as channel, build.loop(group, "query") as query:
+            with row.open(values.row(chunk), head, part) as channel, build.loop(group, "query") as query:
                 _multiply_row(op, context, row.source(head, query, chunk), columns, channel)
                 row.read(head, query, part, chunk, channel)
 
@@ -273,9 +283,9 @@ class _ContextRow:
         return offset + AffineSum.of(chunk) * (self.values.row_elements * 2)
 
     @contextmanager
-    def open(self, chunk: SSAValue, head: SSAValue, part: SSAValue) -> Iterator[Scalar]:
-        """The row is open inside; yields its channel."""
-        channel, row = self.values.place(chunk, head, part)
+    def open(self, first_row: AffineSum, head: SSAValue, part: SSAValue) -> Iterator[Scalar]:
+        """The row of a part of the chunk that begins at `first_row` is open inside; yields its channel."""
+        channel, row = self.values.place(first_row, head, part)
         self.context.build.emit(isa.ActivateOp, row=row, channel=channel, channels=1)
         yield channel
         self.context.build.emit(isa.PrechargeOp, channel=channel, channels=1)

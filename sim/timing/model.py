@@ -11,6 +11,7 @@ from ..energy import energy_fj, missing
 from ..functional.dispatch import FAULT_SIZE, MAX_INT, SEQUENCE_FIELDS
 from ..functional.errors import SimulationError
 from ..functional.faults import fault_error
+from ..pages import NO_PAGES
 from ..plan import Exchange
 from . import npu as npu_time
 from . import pim as pim_time
@@ -33,6 +34,7 @@ from .tables import (
     build_dram,
     command_names,
 )
+from .xpu import XpuTime
 
 SLACK_PS = 50_000  # how far a program of the NPU may run ahead of another one before they take turns
 AHEAD_PS = 500_000  # the same beside a program of the PIM, whose commands go along in time with every transfer
@@ -49,7 +51,7 @@ class TimingModel:
     `begin` a launch on a unit that is idle, then `advance` until it is finished; `launch` does both. With dual row
     buffers the programs of several units advance together in time and contend for the channels instruction by
     instruction; with one row buffer a launch has a channel to itself, in the order in which they were begun.
-    `sequences` is the sequence table of the step that launches belong to.
+    `sequences` is the sequence table of the step that launches belong to, `pages` the page tables of the caches.
 
     With `on_log` a log may be longer than its capacity: programs then advance in slices of time, after each of which the
     rows so far are handed to it with their program and forgotten. No time depends on that.
@@ -74,9 +76,14 @@ class TimingModel:
         self._pim_counters = np.zeros(len(COUNTERS), np.int64)
         self._fault = np.zeros(FAULT_SIZE, np.int64)
         self.sequences = np.zeros((0, len(SEQUENCE_FIELDS)), np.int64)
+        self.pages = NO_PAGES
         self._vector_free = np.zeros(1, np.int64)
         self._no_streams = no_streams()
         self.link = LinkTime(self.machine)
+        self.xpu: XpuTime | None = None
+        if any(program.device == "xpu" for program in self.programs):
+            self.xpu = XpuTime(self.machine)
+            self.clocks_ps["xpu"] = 1
         self._running: list[_Walk | _Transfer] = []
         self._begun = 0
         self._by_program: dict[int, _Launches] = {}
@@ -91,19 +98,24 @@ class TimingModel:
         return self.advance()[1]
 
     def unit(self, program_index: int) -> str:
-        """What a launch of a program has to itself: "pim", the "arrays" of the NPU, or, if it uses none, its "vector" side."""
+        """What a launch of a program has to itself: "pim", "xpu", the "arrays" of the NPU, or, if it uses none, its "vector" side."""
         program = self.programs[program_index]
         if program.device not in self.clocks_ps:
-            raise TimingError(f"program {program.name} is for {program.device}, expected npu or pim")
-        if program.device == "pim":
-            return "pim"
+            raise TimingError(f"program {program.name} is for {program.device}, expected npu, pim or xpu")
+        if program.device != "npu":
+            return program.device
         return "arrays" if np.isin(program.code[:, 0], npu_time.ARRAY_OPCODES).any() else "vector"
 
     def begin(self, program_index: int, arguments: np.ndarray, start_ps: int) -> int:
         """Start a program at `start_ps` with `arguments` in its first registers; the number of the launch."""
         program, unit = self.programs[program_index], self.unit(program_index)
-        if any(walk.unit == unit for walk in self._walks()):
+        if any(walk.unit == unit for walk in self._running):
             raise TimingError(f"program {program.name}: unit {unit} of the machine is still running another launch")
+        if self.xpu is not None and unit == "xpu":
+            launches = self._by_program.setdefault(program_index, _Launches(program))
+            time_ps = self.xpu.run(program, arguments.tolist(), self.sequences.tolist(), launches.by_tag)
+            launches.add(time_ps, [0 * counts for counts in self._totals()])
+            return self._transfer(unit, start_ps, time_ps)
         walk = _Walk(self._begun, program_index, unit, program, arguments, start_ps, self.clocks_ps[program.device])
         self._begun += 1
         self._refresh(start_ps, walk)
@@ -126,9 +138,13 @@ class TimingModel:
 
     def begin_exchange(self, exchange: Exchange, start_ps: int) -> int:
         """Start an exchange on the link at `start_ps`; the number of the launch."""
+        return self._transfer("link", start_ps, self.link.run(exchange))
+
+    def _transfer(self, unit: str, start_ps: int, time_ps: int) -> int:
+        """Start what takes a known time and touches no memory channel."""
         number = self._begun
         self._begun += 1
-        self._running.append(_Transfer(number, start_ps + self.link.run(exchange)))
+        self._running.append(_Transfer(number, start_ps + time_ps, unit))
         self._first_ps = start_ps if self._first_ps is None else min(self._first_ps, start_ps)
         return number
 
@@ -172,7 +188,16 @@ class TimingModel:
             horizon = limit
             if self._on_log is not None:
                 horizon = min(limit, int(walk.place[TIME]) + self._slice_ps // walk.clock_ps + 1)
-            place = (walk.code, walk.terms, walk.registers, self.sequences, walk.row, walk.place, np.int64(horizon))
+            place = (
+                walk.code,
+                walk.terms,
+                walk.registers,
+                self.sequences,
+                self.pages,
+                walk.row,
+                walk.place,
+                np.int64(horizon),
+            )
             if program.device == "npu":
                 memory = (self.dram.tables, self.dram.state, self._streams_beside())
                 counters = (self._npu_counters, launches.by_tag, self._fault)
@@ -227,7 +252,9 @@ class TimingModel:
         """Counts, bytes, busy cycles and energy of all launches, of each program under `programs`, and number, bytes and
         time of each kind of exchange with other devices under `exchanges`."""
         elapsed = self._last_ps - (self._first_ps or 0)
-        whole = self._describe(self._totals(), elapsed, self.link.sent_bytes)
+        whole = self._describe(
+            self._totals(), elapsed, self.link.sent_bytes, None if self.xpu is None else self.xpu.events
+        )
         programs = {}
         for index, launches in self._by_program.items():
             entry = self._describe(launches.counters, launches.time_ps)
@@ -237,7 +264,9 @@ class TimingModel:
         exchanges = {kind: vars(count).copy() for kind, count in self.link.counts.items()}
         return {**whole, "programs": programs, "exchanges": exchanges}
 
-    def _describe(self, counters: list[np.ndarray], elapsed_ps: int, link_bytes: int = 0) -> dict[str, Any]:
+    def _describe(
+        self, counters: list[np.ndarray], elapsed_ps: int, link_bytes: int = 0, xpu_events: dict[str, int] | None = None
+    ) -> dict[str, Any]:
         issued, npu_counters, pim_counters = counters
         commands = {name: int(count) for name, count in zip(self.commands, issued, strict=True)}
         npu = {name: int(npu_counters[index]) for index, name in enumerate(self._npu_names)}
@@ -256,6 +285,7 @@ class TimingModel:
             "pim_buffer_byte": pim["buffer_bytes"],
             "softmax_element": pim["softmax_elements"],
             "link_bit": 8 * link_bytes,
+            **(xpu_events or {}),
         }
         parts = self._parts(commands, pim)
         energy = energy_fj(self.machine, parts, events, elapsed_ps)
@@ -334,10 +364,11 @@ class _Walk:
 
 
 class _Transfer(NamedTuple):
-    """An exchange that is on the link until `now_ps`."""
+    """An exchange, or a program of the xPU, that has its unit until `now_ps`."""
 
     number: int
     now_ps: int
+    unit: str
 
 
 class _Launches:
