@@ -41,3 +41,9 @@ func.func @f() {
   host.memory @w : tensor<4xf16> layout #npu.row_major<row_bytes = 8>
   func.return
 }
+
+// -----
+
+// CHECK: @weights has no page table, expected one of @keys, @values
+%slot, %index = "test.op"() : () -> (index, index)
+%page = host.page @weights %slot[%index]
