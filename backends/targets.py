@@ -1,4 +1,4 @@
-"""`xdsl-opt -t npu-asm`, `pim-asm` and `host-asm`: the programs of a machine-stage module as assembly text."""
+"""`xdsl-opt -t npu-asm`, `pim-asm`, `xpu-asm` and `host-asm`: the programs of a machine-stage module as assembly text."""
 
 from dataclasses import dataclass
 from typing import IO, ClassVar
@@ -35,6 +35,14 @@ class PimAssemblyTarget(_AssemblyTarget):
 
     name = "pim-asm"
     device = "pim"
+
+
+@dataclass(frozen=True)
+class XpuAssemblyTarget(_AssemblyTarget):
+    """Assembly text of the kernels that run on the xPU."""
+
+    name = "xpu-asm"
+    device = "xpu"
 
 
 @dataclass(frozen=True)

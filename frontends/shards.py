@@ -6,6 +6,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from ..dialects import llm
 from ..dialects.llm.mesh import slice_start
+from .errors import ModelFileError
 from .weights import Values, WeightStore
 
 
@@ -36,8 +37,18 @@ class ShardStore:
 
 
 def shard_stores(module: ModuleOp, store: WeightStore) -> list[ShardStore]:
-    """A store for every device of the mesh of a module, those of a stage after each other; stages must be equally long."""
+    """A store for every device of the mesh of a module, those of a stage after each other.
+
+    ModelFileError if the stages are not equally long: then they cannot all run the module.
+    """
     mesh = module.attributes.get(llm.MESH)
     tensor, stages = (mesh.tensor.data, mesh.stages.data) if isinstance(mesh, llm.MeshAttr) else (1, 1)
     weights = {op.sym_name.data: op for op in module.ops if isinstance(op, llm.WeightOp)}
+    for symbol, weight in weights.items():
+        cuts = weight.slice.cuts if weight.slice is not None else []
+        for size, (whole, axis) in zip(weight.tensor_type.get_shape(), cuts, strict=bool(cuts)):
+            if axis == "stage" and size * stages != whole:
+                raise ModelFileError(
+                    f"weight @{symbol} has {whole} layers, data needs a multiple of the {stages} pipeline stages"
+                )
     return [ShardStore(store, weights, place, stage) for stage in range(stages) for place in range(tensor)]

@@ -113,6 +113,8 @@ class PlanInterpreter(BlockInterpreter):
                 arguments = operands[: len(op.arguments)]
                 self.launch(self.kernels[op.symbol], arguments)
                 return [None]
+            case host.TransferOp():
+                return [None]
             case host.CollectiveOp():
                 self.exchange(op, operands)
                 return [None]

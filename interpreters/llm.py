@@ -374,7 +374,8 @@ def _all_reduce(op: llm.AllReduceOp, operands: list[Any], state: LlmState) -> li
 
 
 def _all_argmax(op: llm.AllArgmaxOp, operands: list[Any], state: LlmState) -> list[Any]:
-    return [expect_peers(state.peers).all_argmax(*operands, op.vocabulary.value.data)]
+    ids, logits = operands
+    return [expect_peers(state.peers).all_argmax(ids, logits, op.vocabulary.value.data)]
 
 
 def _receive(op: llm.ReceiveOp, operands: list[Any], state: LlmState) -> list[Any]:

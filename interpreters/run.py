@@ -19,9 +19,7 @@ from .placed import PlacedInterpreter
 
 
 class Interpreter(Protocol):
-    """Executes `@step` of a module on a KV cache of its own. `peers` are the other devices of a module cut for several."""
-
-    peers: Peers | None
+    """Executes `@step` of a module on a KV cache of its own."""
 
     @property
     def logits(self) -> NDArray[np.float32]:
@@ -33,20 +31,25 @@ class Interpreter(Protocol):
         ...
 
 
-def make_interpreter(module: ModuleOp, store: Weights, slots: int, context: int) -> Interpreter:
+def make_interpreter(
+    module: ModuleOp, store: Weights, slots: int, context: int, peers: Peers | None = None
+) -> Interpreter:
     """The interpreter of the stage that a module is at, judged by what its kernels hold.
 
     `slots` and `context` size the KV cache where the module does not: from stage `kernels` on it is a `host.memory`.
+    `peers` are the other devices of a module that is cut for several.
     """
     match stage_of(module):
         case "machine":
-            return MachineInterpreter(module, store)
+            interpreter = MachineInterpreter(module, store)
         case "kernels":
-            return KernelsInterpreter(module, store)
+            interpreter = KernelsInterpreter(module, store)
         case "placed":
-            return PlacedInterpreter(module, store, slots, context)
+            interpreter = PlacedInterpreter(module, store, slots, context)
         case _:
-            return LlmInterpreter(module, store, slots, context)
+            interpreter = LlmInterpreter(module, store, slots, context)
+    interpreter.peers = peers
+    return interpreter
 
 
 def stage_of(module: ModuleOp) -> str:

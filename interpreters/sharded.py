@@ -26,9 +26,10 @@ class ShardedInterpreter:
         assert isinstance(mesh, llm.MeshAttr) and isinstance(model, llm.ModelAttr)
         self.vocabulary, self.tensor = model.vocabulary.data, mesh.tensor.data
         self.mesh = Mesh(mesh.tensor.data, mesh.stages.data)
-        self.devices = [make_interpreter(module, store, slots, context) for store in stores]
-        for device, peers in zip(self.devices, self.mesh.peers, strict=True):
-            device.peers = peers
+        self.devices = [
+            make_interpreter(module, store, slots, context, peers)
+            for store, peers in zip(stores, self.mesh.peers, strict=True)
+        ]
 
     @property
     def logits(self) -> NDArray[np.float32]:

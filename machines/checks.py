@@ -192,18 +192,21 @@ def _pim(raw: dict[str, Any]) -> list[Mistake]:
         used = entry.get("commands") if isinstance(entry, dict) else None
         if name not in PIM_COMMANDS:
             mistakes.append((("pim", "instruction", name), f"{name!r} is not a PIM instruction"))
-        for command in used if isinstance(used, list) else ():
-            if isinstance(command, str) and command not in commands:
-                location = ("pim", "instruction", name, "commands")
-                mistakes.append((location, f"{command!r} is not a [command] of the machine"))
+        joined = entry.get("joined") if isinstance(entry, dict) else None
+        for key, found in (("commands", used), ("joined", [joined] if joined else [])):
+            for command in found if isinstance(found, list) else ():
+                if isinstance(command, str) and command not in commands:
+                    location = ("pim", "instruction", name, key)
+                    mistakes.append((location, f"{command!r} is not a [command] of the machine"))
     if "softmax" in names and not (_int(pim, "softmax_buffer_bytes") and _int(pim, "softmax_elements_per_cycle")):
         mistakes.append(
             (("pim", "commands"), "softmax needs softmax_buffer_bytes and softmax_elements_per_cycle above 0")
         )
     mistakes += _all_bank(raw)
-    mode = pim.get("mode_command")
-    if isinstance(mode, str) and mode and mode not in commands:
-        mistakes.append((("pim", "mode_command"), f"{mode!r} is not a [command] of the machine"))
+    for key in ("mode_command", "header_command"):
+        command = pim.get(key)
+        if isinstance(command, str) and command and command not in commands:
+            mistakes.append((("pim", key), f"{command!r} is not a [command] of the machine"))
     return mistakes
 
 

@@ -114,7 +114,8 @@ class Command(Section):
     ends `data_end_cycles` after issue (0: with the latency).
     A command whose `register_mode` differs from the channel's is preceded by the machine's `mode_command`.
     `spread` lists the levels over which it works on every node besides the one that it names, so that its row is that of
-    several banks; a command of scope channel works on all banks anyway. `activate` and `precharge` are the commands that
+    several banks; a command of scope channel works on all banks anyway. One that holds several column steps ends later by
+    `column_cycles` for each of them, counted as `min_columns` at least. `activate` and `precharge` are the commands that
     open its row and close another one; with `precharge` alone its banks must be closed. `label` is its name in traces,
     logs and counts.
     """
@@ -127,6 +128,8 @@ class Command(Section):
     data_end_cycles: Count = 0
     register_mode: bool = False
     spread: list[Level] = []
+    column_cycles: Count = 0
+    min_columns: Count = 0
     activate: str = ""
     precharge: str = ""
     label: str = ""
@@ -137,7 +140,8 @@ class Constraint(Section):
 
     With `window` = w the rule counts: the w-th last `preceding` command must be `cycles` ago. Rules of a level see the
     commands that name a node of that level, so rules of the channel see all; a `following` command whose address is longer
-    than its scope obeys the rules down to its scope. With `siblings` the rule is about the other nodes of the level, under
+    than its scope obeys the rules down to its scope. The wait is longer by `column_cycles` for each column step in the
+    preceding command, counted as its `min_columns` at least. With `siblings` the rule is about the other nodes of the level, under
     the same node above. Of two commands in one cycle the one that was issued first precedes.
     """
 
@@ -145,6 +149,7 @@ class Constraint(Section):
     preceding: list[str] = Field(min_length=1)
     following: list[str] = Field(min_length=1)
     cycles: Count
+    column_cycles: Count = 0
     window: Positive = 1
     siblings: bool = False
 
@@ -154,8 +159,9 @@ class Instruction(Section):
 
     Each is issued `repeat` times for each node of its scope, or, for instructions with columns, once for every
     `columns_per_command` columns. Instructions of attention by heads issue one for each node of the levels `over`, of which
-    the last runs fastest, where those that are not named are 0. `extra_slots` command slots pass before; `fill_cycles` pass at least between the
-    first command and whatever follows the instruction.
+    the last runs fastest, where those that are not named are 0. `extra_slots` command slots pass before; `fill_cycles` pass
+    at least between the first command and whatever follows the instruction. `joined`, of `read_acc`, is the command that
+    stands for the results and the `mac` just before them; "" if they are always apart.
     """
 
     commands: list[str] = Field(min_length=1)
@@ -164,6 +170,7 @@ class Instruction(Section):
     columns_per_command: Positive = 1
     extra_slots: Count = 0
     fill_cycles: Count = 0
+    joined: str = ""
 
 
 class AllBank(Section):
@@ -194,6 +201,11 @@ class Pim(Section):
     it does not name start at 0. `parts`: the banks of a channel are in so many parts whose results are moved together, bank b
     in part b mod parts.
 
+    `header_command` announces a row of MACs, so that the controller begins none that the next refresh would interrupt, and
+    closes the rows of the last one only then; "": rows are closed at once, and a refresh waits for them. The front end hands
+    `instructions_per_cycle` instructions a memory cycle to all channels together, a MAC of n columns being n of them; 0: as
+    many as there are.
+
     A machine without this section is a plain memory: no lanes, no instructions.
     """
 
@@ -205,6 +217,8 @@ class Pim(Section):
     softmax_elements_per_cycle: Count = 0
     softmax_latency_cycles: Count = 0
     mode_command: str = ""
+    header_command: str = ""
+    instructions_per_cycle: Count = 0
     all_bank: AllBank | None = None
     mac_operands: Literal["both", "row", "none"] = "both"
     parts: Positive = 1
@@ -335,7 +349,8 @@ class Xpu(Section):
 
 
 class PimStacks(Section):
-    """PIM stacks beside the xPUs: `devices` with `stacks` each; the machine's `memory` describes one stack.
+    """PIM stacks beside the xPUs: `devices` with `stacks` each. The machine's `memory` is one stack, or, with `channels` of a
+    stack fewer than those of the memory, several of them.
 
     `placement` is where the units are, `bandwidth_scale` the internal over the external bandwidth that the published
     system model assumes for feed-forward co-processing.
@@ -344,6 +359,7 @@ class PimStacks(Section):
     placement: Literal["bank", "bank_group", "buffer"]
     devices: Positive
     stacks: Positive
+    channels: Count = 0
     stack_bytes: Positive
     stack_bytes_per_ns: Rate
     bandwidth_scale: Rate
@@ -353,12 +369,14 @@ class Machine(Section):
     """A resolved machine: what `load_machine` returns and what an image carries as a plain dictionary.
 
     `timing_preset` holds named sets of other values for `timing`. Without `[npu]` or `[pim]` it is a memory for traces and
-    timing tables only.
+    timing tables only. `processor` is what runs programs beside the PIM: with "xpu" the analytic model of `[xpu]`, while
+    `[npu]` only says how large its buffers are.
     """
 
     name: str
     extends: list[str] | str = []
     description: str = ""
+    processor: Literal["npu", "xpu"] = "npu"
     npu: Npu | None = None
     memory: Memory
     timing: dict[str, Count] = {}

@@ -22,7 +22,7 @@ class PipelineOptions:
     time. Targets for other simulators set both. The model is cut for `tensor_parallel` x `pipeline_stages` devices. The
     batch is in as many parts as there are stages: a step takes one of them, caches hold all. `drop_cache_appends` leaves
     out writes to the caches: for timing only. `serial_kernels` makes an op that needs another one's result a kernel of its
-    own.
+    own, `spill_buffers` keeps what kernels pass to each other in main memory.
     """
 
     machine: str
@@ -39,10 +39,12 @@ class PipelineOptions:
     page_tokens: int = 0
     mac_operands: str | None = None
     attention: str = "tokens"
+    head_groups: int = 0
     tensor_parallel: int = 1
     pipeline_stages: int = 1
     drop_cache_appends: bool = False
     serial_kernels: bool = False
+    spill_buffers: bool = False
 
 
 def pipeline(stage: str, options: PipelineOptions) -> str:
@@ -80,19 +82,24 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
             "llm-outline-kernels{serial=true}" if options.serial_kernels else "llm-outline-kernels",
             *(("drop-cache-appends",) if options.drop_cache_appends else ()),
             *(("interleave-sub-batches",) if options.sub_batches else ()),
+            "insert-transfers",
             "verify-placed",
         ),
         "kernels": (
             assign_layouts,
             "convert-llm-to-npu",
             "convert-llm-to-pim",
+            "convert-llm-to-xpu",
             "pim-fuse-attention",
+            *((f"pipeline-heads{{groups={options.head_groups}}}",) if options.head_groups else ()),
             "npu-fold-copies",
             "npu-plan-tiles",
             "verify-kernels",
         ),
         "machine": (
             "npu-tile",
+            "npu-split-loops",
+            *(("npu-spill-buffers",) if options.spill_buffers else ()),
             "pim-expand",
             f"npu-double-buffer{{depth={options.depth}}}",
             "npu-allocate-scratchpad",

@@ -12,7 +12,7 @@ from xdsl.utils.exceptions import PassFailedException
 from ..dialects import host
 from ..dialects.structured import StructuredOp
 
-DEVICES = ("npu", "pim", "host")
+DEVICES = ("npu", "pim", "xpu", "host")
 
 
 def functions_with_devices(module: ModuleOp, stage: str) -> Iterator[tuple[FuncOp, str]]:

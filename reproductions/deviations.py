@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -70,11 +71,15 @@ class Published:
 
 @cache
 def load_published(paper: str) -> Published:
-    """The file `published/PAPER.toml`: groups of checks, whose other keys hold for each of them, and tables."""
+    """The file `published/PAPER.toml`: groups of checks, whose other keys hold for each of them, tables, and notes for all
+    checks of a figure whose key matches one of some patterns.
+    """
     content = tomllib.loads((PUBLISHED / f"{paper}.toml").read_text(encoding="utf-8"))
     checks = [_check({**group, **item}) for group in content["group"] for item in group["checks"]]
     for table in content.get("table", []):
         checks += _table_checks(table)
+    for note in content.get("note", []):
+        checks = [_noted(check, note) for check in checks]
     keys = [(check.figure, check.key) for check in checks]
     assert len(set(keys)) == len(keys), f"{paper}.toml has a check twice"
     return Published(content["paper"], content["simulator"], checks)
@@ -126,6 +131,11 @@ def _table_checks(table: Mapping[str, Any]) -> list[Check]:
         for column in table["columns"]
         if row[column["column"]]
     ]
+
+
+def _noted(check: Check, note: Mapping[str, Any]) -> Check:
+    meant = check.figure == note["figure"] and any(fnmatch(check.key, pattern) for pattern in note["keys"])
+    return replace(check, note=note["note"]) if meant else check
 
 
 def compare(checks: Sequence[Check], values: Mapping[str, float], partial: bool) -> list[Deviation]:

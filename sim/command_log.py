@@ -22,6 +22,7 @@ COLUMNS = (
     *("row", "column", "source"),
 )
 CYCLE, COMMAND, CHANNEL, BANK, ROW, COLUMN, SOURCE = 0, 1, 2, 6, 7, 8, 9
+COUNT = "columns"  # the last column of logs with commands that hold several column steps
 TABLE_ROW = 1 << 29
 """From this row on a PIM command means a table beside the memory, one row for each activation function of AiM."""
 
@@ -41,13 +42,15 @@ class CommandLog:
     """Rows of COLUMNS in order of time; commands of a channel that share a cycle stand in the order of their issue.
 
     `command` numbers `commands`. Indices that a command does not name are -1, and so are row, column and source where there
-    is none. `source` is a line of the trace or, if there are `sources`, the number of the name of an operation.
+    is none. `source` is a line of the trace or, if there are `sources`, the number of the name of an operation. `columns`
+    says how many column steps each command holds; None: one each.
     """
 
     table: np.ndarray  # [row, column] int64
     commands: tuple[str, ...]
     sources: tuple[str, ...] = ()
     machine: str = ""
+    columns: np.ndarray | None = None  # [row]
 
     def __len__(self) -> int:
         return len(self.table)
@@ -59,16 +62,18 @@ def write_log(log: CommandLog, file: BinaryIO, binary: bool) -> None:
         head = {"format": _FORMAT, "machine": log.machine, "commands": log.commands, "sources": log.sources}
         text = np.frombuffer(json.dumps(head).encode(), np.uint8)
         columns = {name: _smallest(log.table[:, index]) for index, name in enumerate(COLUMNS)}
+        if log.columns is not None:
+            columns[COUNT] = _smallest(log.columns)
         np.savez_compressed(file, allow_pickle=False, head=text, **columns)
         return
-    write_header(file)
+    write_header(file, log.columns is not None)
     write_rows(log, file)
     write_end(len(log), file)
 
 
-def write_header(file: BinaryIO) -> None:
+def write_header(file: BinaryIO, with_columns: bool = False) -> None:
     """The first line of a CSV log."""
-    file.write(f"{','.join(COLUMNS)}\n".encode())
+    file.write(f"{','.join([*COLUMNS, *[COUNT] * with_columns])}\n".encode())
 
 
 def write_rows(log: CommandLog, file: BinaryIO) -> None:
@@ -77,9 +82,12 @@ def write_rows(log: CommandLog, file: BinaryIO) -> None:
     sources = [*(_quoted(name) for name in log.sources), ""]  # the last one is that of source -1
     for first in range(0, len(log), _CHUNK):
         lines = []
-        for cycle, command, *numbers, source in log.table[first : first + _CHUNK].tolist():
+        held = [""] * _CHUNK if log.columns is None else [f",{n}" for n in log.columns[first : first + _CHUNK].tolist()]
+        for (cycle, command, *numbers, source), last in zip(
+            log.table[first : first + _CHUNK].tolist(), held, strict=False
+        ):
             cause = sources[source] if log.sources else source
-            lines.append(f"{cycle},{names[command]},{','.join(map(str, numbers))},{cause}\n")
+            lines.append(f"{cycle},{names[command]},{','.join(map(str, numbers))},{cause}{last}\n")
         file.write("".join(lines).encode())
 
 
@@ -111,11 +119,13 @@ def _read_binary(path: str | Path) -> CommandLog:
         with np.load(path, allow_pickle=False) as archive:
             head = json.loads(archive["head"].tobytes())
             columns = [archive[name] for name in COLUMNS]
+            held = archive[COUNT].astype(np.int64, casting="safe") if COUNT in archive else None
         log = CommandLog(
             np.column_stack([column.astype(np.int64, casting="safe") for column in columns]),
             tuple(map(str, head["commands"])),
             tuple(map(str, head["sources"])),
             str(head["machine"]),
+            held,
         )
         if head["format"] != _FORMAT:
             raise ValueError
@@ -123,6 +133,8 @@ def _read_binary(path: str | Path) -> CommandLog:
         raise LogError(f"{path}:1: not a complete command log of format {_FORMAT} ({type(error).__name__})") from None
     if log.table.ndim != 2 or log.table.shape[1] != len(COLUMNS):
         raise LogError(f"{path}:1: found columns of different shapes, expected one number a command in each")
+    if log.columns is not None and (log.columns.shape != (len(log),) or (log.columns < 1).any()):
+        raise LogError(f"{path}:1: {COUNT}: expected a number from 1 on for each command")
     for column in range(len(COLUMNS)):
         _report(path, log.table, column, log.table[:, column] < -1, "a number from -1 on")
     for column, names in ((COMMAND, log.commands), (SOURCE, log.sources)):
@@ -140,26 +152,29 @@ def _read_csv(path: str | Path) -> CommandLog:
         except UnicodeDecodeError:
             raise LogError(f"{path}:1: not a text file; binary logs end in {BINARY}") from None
     table = np.concatenate(chunks) if chunks else np.zeros((0, len(COLUMNS)), np.int64)
+    held = table[:, len(COLUMNS)] if table.shape[1] > len(COLUMNS) else None
+    table = np.ascontiguousarray(table[:, : len(COLUMNS)])
     commands, sources = names[0], [name for name, number in names[1].items() if number >= 0]
     with suppress(ValueError):  # lines of a trace
         lines = np.array([*map(int, sources), -1], np.int64)
         table[:, SOURCE] = lines[table[:, SOURCE]]
         sources = []
-    return _ordered(path, CommandLog(table, tuple(commands), tuple(sources)))
+    return _ordered(path, CommandLog(table, tuple(commands), tuple(sources), columns=held))
 
 
 def _chunks(path: str | Path, reader: Any, commands: dict[str, int], sources: dict[str, int]) -> Iterator[np.ndarray]:
     """Numbers of the rows, a part of the file at a time; names are added to the dictionaries."""
     try:
         header = next(reader, [])
-        if header != list(COLUMNS):
+        width = len(header)
+        if header not in (list(COLUMNS), [*COLUMNS, COUNT]):
             raise LogError(f"{path}:1: found the columns {','.join(header) or 'none'}, expected {','.join(COLUMNS)}")
         count, begin = _commands(path), 2
         while rows := list(islice(reader, min(_CHUNK, count + 2 - begin))):
             for line, row in enumerate(rows, begin):
-                if len(row) != len(COLUMNS):
-                    raise LogError(f"{path}:{line}: found {len(row)} fields, expected {len(COLUMNS)}")
-            table = np.empty((len(rows), len(COLUMNS)), np.int64)
+                if len(row) != width:
+                    raise LogError(f"{path}:{line}: found {len(row)} fields, expected {width}")
+            table = np.empty((len(rows), width), np.int64)
             for index, texts in enumerate(zip(*rows, strict=True)):
                 if index == COMMAND:
                     table[:, index] = [commands.setdefault(name, len(commands)) for name in texts]
@@ -183,7 +198,7 @@ def _numbers(path: str | Path, begin: int, index: int, texts: Sequence[str]) -> 
                 return numbers
     for line, text in enumerate(texts, begin):
         if not (re.fullmatch("-?[0-9]{1,19}", text) and -1 <= int(text) < _LIMIT):
-            raise LogError(f"{path}:{line}: {COLUMNS[index]}: found {text!r}, expected a number from -1 on")
+            raise LogError(f"{path}:{line}: {[*COLUMNS, COUNT][index]}: found {text!r}, expected a number from -1 on")
     raise AssertionError(texts)
 
 

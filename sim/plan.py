@@ -57,7 +57,7 @@ class PlannedExchange(NamedTuple):
     layer: int
 
 
-_BYTES = dict(zip(DTYPE_NAMES, DTYPE_BYTES, strict=True))
+_BYTES: dict[str, int] = dict(zip(DTYPE_NAMES, DTYPE_BYTES, strict=True))
 _LAUNCH, _EXCHANGE = HOST["launch"], HOST["exchange"]
 _FIRST_ARGUMENT = _LAUNCH.fields.index("arg0")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -88,6 +88,7 @@ class System:
         self.pages = PageTables(image)
         self._plan = Plan(image.plan, image.programs)
         self._devices: list[Devices] = []
+        self._buffers: list[dict[str, np.ndarray]] = []
         if functional:
             # compiled kernels are imported only by those who execute data
             from .functional.devices import Devices
@@ -95,23 +96,31 @@ class System:
 
             self._devices = [Devices(image, BankMemory(image)) for _ in range(devices)]
             self._exchange = run_exchange
+            self._buffers = [
+                {name: device.view(name, buffer) for name, buffer in image.buffers.items()} for device in self._devices
+            ]
 
     @property
     def memory(self) -> BankMemory:
         """Main memory of the first device; only of a functional system."""
+        return self.memories[0]
+
+    @property
+    def memories(self) -> list[BankMemory]:
+        """Main memory of every device; only of a functional system."""
         if not self._devices:
             raise SimulationError("a timing-only system holds no data")
-        return self._devices[0].memory
+        return [device.memory for device in self._devices]
 
     def load(self, *stores: WeightStore) -> None:
         """Fill every region that has a source, and the generated tables, from a store for each device. Caches start at zero."""
-        for device, store in zip(self._devices, stores, strict=True):
+        for memory, store in zip(self.memories, stores, strict=True):
             for region in self.image.regions:
                 if region.layout["kind"] == "rope_table":
                     context, head_dim = region.shape
-                    device.memory.load_region(region, rope_table(context, head_dim, region.layout["theta"]))
+                    memory.load_region(region, rope_table(context, head_dim, region.layout["theta"]))
                 elif region.source:
-                    device.memory.load_region(region, store.array(region.source))
+                    memory.load_region(region, store.array(region.source))
 
     def step(
         self, tokens: Sequence[int], sequences: Sequence[SequenceRow], first_half: int | None = None
@@ -126,8 +135,8 @@ class System:
         table = np.array(sequences, np.int64).reshape(len(sequences), -1)
         for _, new, past, slot in sequences:
             self.pages.grow(slot, past + new)
-        for device in self._devices:
-            device.view("tokens", self.image.buffers["tokens"])[: len(tokens)] = tokens
+        for device, buffers in zip(self._devices, self._buffers, strict=True):
+            buffers["tokens"][: len(tokens)] = tokens
             device.sequences, device.pages = table, self.pages.tables
         if self.timing is not None:
             self.timing.sequences, self.timing.pages = table, self.pages.tables
@@ -145,7 +154,7 @@ class System:
             result.launches.append(LaunchRecord(launch.kernel, start, finish, launch.layer))
             result.finish_ps = max(result.finish_ps, finish)
         self.now_ps = result.finish_ps
-        result.next = next(self._outputs("next", len(sequences)), None)
+        result.next = next(iter(self._outputs("next", len(sequences))), None)
         result.logits = self._logits(len(sequences))
         return result
 
@@ -182,15 +191,13 @@ class System:
         self._plan.run(arguments, sequences, launch, exchange)
         return launches
 
-    def _outputs(self, name: str, sequences: int) -> Iterator[np.ndarray]:
-        """Copies of a buffer on each device."""
-        buffer = self.image.buffers.get(name)
-        for device in self._devices if buffer is not None else ():
-            yield device.view(name, buffer)[:sequences].copy()
+    def _outputs(self, name: str, sequences: int) -> list[np.ndarray]:
+        """A copy of a buffer from each device."""
+        return [buffers[name][:sequences].copy() for buffers in self._buffers if name in buffers]
 
     def _logits(self, sequences: int) -> np.ndarray | None:
         """Those of all devices beside each other; the last parts may overlap."""
-        parts = list(self._outputs("logits", sequences))
+        parts = self._outputs("logits", sequences)
         if len(parts) < 2:
             return parts[0] if parts else None
         rows, columns = parts[0].shape

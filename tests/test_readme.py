@@ -1,4 +1,4 @@
-"""The README's path from the model to bank commands works as it is written, and equals the pipelines of the stages."""
+"""The README's path from the model to bank commands works as it is written, its commands and links exist."""
 
 import importlib.util
 import io
@@ -11,10 +11,17 @@ import pytest
 from xdsl.xdsl_opt_main import xDSLOptMain
 
 from pimlir.passes.pipelines import PipelineOptions, pipeline
-from pimlir.tools.main import main
+from pimlir.tools.main import build_parser, main
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.strip().splitlines()]
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    command
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    for command in line.split(" && ")
+    if shlex.split(line, comments=True)
+]
 
 
 @pytest.mark.skipif(
@@ -45,3 +52,17 @@ def test_the_readme_shows_the_pipelines_that_the_command_runs():
         "2-placed.mlir": pipeline("kernels", options),
         "3-kernels.mlir": pipeline("machine", options),
     }
+
+
+def test_the_commands_that_the_readme_shows_exist():
+    shown = [shlex.split(command, comments=True) for command in COMMANDS if command.startswith("pimlir ")]
+    assert {words[1] for words in shown} >= {"run", "compile", "import", "sim", "check", "trace", "reproduce"}
+    for _, *words in shown:
+        build_parser().parse_args(words)
+
+
+@pytest.mark.parametrize("file", ["README.md", "docs/index.md", "CONTRIBUTING.md"])
+def test_links_lead_somewhere(file):
+    path = ROOT / file
+    links = re.findall(r"\]\(((?!http)[^)#]+)", path.read_text())
+    assert [link for link in links if not (path.parent / link).exists()] == []

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from pimlir.frontends import load_model
+from pimlir.frontends.shards import shard_stores
 from pimlir.interpreters.llm import LlmInterpreter
 from pimlir.machines import load_machine
 from pimlir.passes.pipelines import POLICIES, PipelineOptions
@@ -22,6 +23,7 @@ from pimlir.sim.requests import Request
 from pimlir.sim.serving import Server
 from pimlir.sim.system import StepResult, System
 from pimlir.tools.batch import make_batch
+from pimlir.tools.build import Build
 from pimlir.tools.compiler import compile_model
 from pimlir.tools.generation import Simulator, generate_batch
 
@@ -92,6 +94,15 @@ def test_eight_ragged_sequences_get_the_tokens_of_their_single_runs(machine, cha
     steps = list(generate_batch(Simulator(system), prompts, placed, count, 32))
     for index, request in enumerate(placed.requests):
         assert [tokens[index] for tokens in steps] == batch[request]["output_ids"][:count]
+
+
+@pytest.mark.parametrize(("machine", "policy"), [("neupims", "attention-on-pim"), ("attacc", "all-on-pim")])
+def test_three_devices_with_three_of_nine_heads_each_get_the_same_tokens(machine, policy):
+    model, prompt = smollm2(), PROMPTS[0]
+    build = Build(model.build_module(), PipelineOptions(machine, policy, context=64, tensor_parallel=3))
+    system = System(build.image(), devices=3)
+    system.load(*shard_stores(build.module, model.store))
+    assert greedy(system, prompt["prompt_ids"], 8) == prompt["output_ids"][:8]
 
 
 class EveryLaunch:

@@ -22,6 +22,7 @@ APPROXIMATE = (
     "memory controller: ordinary traffic is served in order per channel, without reordering and write drain",
     "scratchpad ports never conflict; a gather's rows are spread over its table by a fixed hash",
 )
+ANALYTIC = "xpu: times are those of an analytic model, which executes nothing (docs/explanation/analytic-xpu.md)"
 """The last two are explained in docs/explanation/timing.md."""
 
 
@@ -84,6 +85,7 @@ def cost_report(statistics: Statistics | None, machine: Mapping[str, Any]) -> Re
         "kernels": kernels,
         "approximate": [
             *APPROXIMATE,
+            *([ANALYTIC] if any(entry["device"] == "xpu" for entry in kernels) else []),
             *([f"energy leaves out, for lack of a number: {', '.join(missing)}"] if missing else []),
         ],
     }

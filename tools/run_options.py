@@ -43,6 +43,7 @@ class RunOptions:
     serve: bool = False
     step_log: str | None = None
     tensor_parallel: int | None = None
+    head_groups: int | None = None
     pipeline_stages: int | None = None
 
     @property
@@ -89,7 +90,6 @@ def check_options(options: RunOptions) -> None:
         "--batch": options.batch is not None,
         "--ignore-capacity": options.ignore_capacity,
         "--requests": options.requests is not None,
-        "--pipeline-stages above 1": (options.pipeline_stages or 1) > 1 and options.at is None,
     }
     if options.serve:
         _check_serving(options, conflicts)
@@ -99,6 +99,8 @@ def check_options(options: RunOptions) -> None:
     for name, given in needs.items():
         if given and not options.timing_only:
             raise UsageError(f"{name} needs --timing-only{' or --serve' if name == '--requests' else ''}")
+    if (options.pipeline_stages or 1) > 1 and not options.timing_only and options.at is None:
+        raise UsageError("--pipeline-stages above 1 needs --timing-only or --at")
     if options.requests is None and options.prompts is None:
         for name, given in (("--assign", options.assign), ("--cache-channels", options.cache_channels)):
             if given is not None:
@@ -120,7 +122,17 @@ def check_options(options: RunOptions) -> None:
             if conflicts[name]:
                 raise UsageError(f"{name} with --prompt-ids")
     if options.is_image:
-        for name in ("machine", "place", "context", "chunk", "batch", "at", "tensor_parallel", "pipeline_stages"):
+        for name in (
+            "machine",
+            "place",
+            "context",
+            "chunk",
+            "batch",
+            "at",
+            "tensor_parallel",
+            "pipeline_stages",
+            "head_groups",
+        ):
             if getattr(options, name) is not None:
                 raise UsageError(f"--{name.replace('_', '-')} with an image: it was fixed when the image was compiled")
     elif options.weights is not None:

@@ -248,6 +248,7 @@ class _Session:
             new_tokens=max(chunk, sequences) if chunk else None,
             ignore_capacity=options.ignore_capacity,
             sub_batches=options.sub_batches,
+            head_groups=options.head_groups or 0,
             tensor_parallel=options.tensor_parallel or 1,
             pipeline_stages=stages,
             attention=self.attention,
@@ -289,7 +290,7 @@ class _Session:
         from ..sim.system import System
 
         if not any(kernel_cache.FOLDER.rglob("*.nbi")):
-            self.listener.stage("compiling the simulator's kernels, which are then kept: about a minute", slow=True)
+            self.listener.stage("compiling the simulator's kernels, which are then kept: about 20 seconds", slow=True)
         if not options.no_timing:
             from ..sim.timing.model import TimingModel
             from ..sim.timing.program_log import ROWS, ProgramLog
@@ -310,8 +311,6 @@ class _Session:
         from ..interpreters.sharded import ShardedInterpreter
 
         stages = self.options.pipeline_stages or 1
-        if model.config.layers % stages:
-            raise CommandError(f"--pipeline-stages with data needs a divisor of the {model.config.layers} layers")
         if stages == (self.options.tensor_parallel or 1) == 1:
             return make_interpreter(self.module, model.store, 1, self.context)
         return ShardedInterpreter(self.module, self.stores(model, 0), 1, self.context)
@@ -321,7 +320,7 @@ class _Session:
         if devices == 1:
             return [model.store]
         if self.options.is_image:
-            raise CommandError(f"{self.options.model}: is for {devices} devices, of an image only with --timing-only")
+            raise CommandError(f"{self.options.model}: is for {devices} devices, expected one: use --timing-only")
         return shard_stores(self.module, model.store)
 
     def produce(self) -> Report:

@@ -19,12 +19,12 @@ def functions_of(module: ModuleOp, device: str) -> list[FuncOp]:
 
 def kernel_functions(module: ModuleOp) -> list[FuncOp]:
     """All kernels in the order of the module: their index is their number in the image."""
-    devices = (StringAttr("npu"), StringAttr("pim"))
+    devices = (StringAttr("npu"), StringAttr("pim"), StringAttr("xpu"))
     return [op for op in module.ops if isinstance(op, FuncOp) and op.attributes.get(host.DEVICE) in devices]
 
 
 def programs_of(module: ModuleOp, device: str) -> list[Program]:
-    """The programs of one device: "npu", "pim", or "host" for the plan."""
+    """The programs of one device: "npu", "pim", "xpu", or "host" for the plan."""
     if device == "host":
         return [emit_plan(module)]
     return [FunctionEmitter(function, device).emit() for function in functions_of(module, device)]

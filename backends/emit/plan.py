@@ -41,6 +41,8 @@ class PlanEmitter(FunctionEmitter):
                 self.values[op.result] = self.affine(op.buffer) + self.affine(op.first) * op.buffer.type.row_bytes
             case host.LaunchOp():
                 self.launch(op)
+            case host.TransferOp():
+                self.transfer(op)
             case host.CollectiveOp():
                 self.exchange(op)
             case _:
@@ -110,7 +112,19 @@ class PlanEmitter(FunctionEmitter):
             **self.order(op),
         )
 
-    def order(self, op: host.LaunchOp | host.CollectiveOp) -> dict[str, Any]:
+    def transfer(self, op: host.TransferOp) -> None:
+        self.builder.emit(
+            "exchange",
+            kind="transfer",
+            devices=1,
+            local=self.affine(op.buffers[0]),
+            dtype="f16",
+            rows=self.affine(op.rows),
+            columns=op.row_bytes // 2,
+            **self.order(op),
+        )
+
+    def order(self, op: host.LaunchOp | host.CollectiveOp | host.TransferOp) -> dict[str, Any]:
         """The fields that say when an op starts and who hears of its end."""
         after = [self.events[event] for event in op.after if self.events[event] != _NO_EVENT]
         if op.event not in self.events:

@@ -9,8 +9,9 @@ from .image import Program
 from .npu import NPU
 from .pim import PIM
 from .spec import FIRST_FIELD, HEADER, REGISTERS, WIDTH, InstructionSet, Opcode
+from .xpu import XPU
 
-INSTRUCTION_SETS: dict[str, InstructionSet] = {"npu": NPU, "pim": PIM, "host": HOST}
+INSTRUCTION_SETS: dict[str, InstructionSet] = {"npu": NPU, "pim": PIM, "xpu": XPU, "host": HOST}
 
 COLUMN = {name: index for index, name in enumerate(HEADER)}
 """Index of each header column."""

@@ -12,7 +12,7 @@ from .spec import CONTROL, DTYPE_NAMES, InstructionSet, Opcode
 
 MAX_ARGUMENTS = 20
 
-EXCHANGES = ("all_reduce", "all_argmax", "receive", "send")
+EXCHANGES = ("all_reduce", "all_argmax", "receive", "send", "transfer")
 
 _NO_WAIT = {"event": -1, "launch_queue": 0, "after0": -1, "after1": -1, "after2": -1}
 
@@ -61,7 +61,7 @@ HOST = InstructionSet(
                 "vocabulary",
             ),
             "Exchange the buffer at `local` with the other `devices`. all_reduce: add it up. receive, send: from the "
-            "pipeline stage before and to the next. all_argmax: `local` holds an index (i32) a row into this device's "
+            "pipeline stage before and to the next. transfer: between this device and its PIM stacks. all_argmax: `local` holds an index (i32) a row into this device's "
             "`columns` logits (f32) at `logits`, which becomes the token of the largest logit of all devices' parts of "
             "`vocabulary`.",
             enums={"kind": EXCHANGES, "dtype": DTYPE_NAMES},

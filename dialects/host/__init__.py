@@ -2,7 +2,7 @@
 
 from xdsl.ir import Dialect
 
-from .collective_ops import LINK, AllArgmaxOp, AllReduceOp, CollectiveOp, ReceiveOp, SendOp
+from .collective_ops import LINK, AllArgmaxOp, AllReduceOp, CollectiveOp, ReceiveOp, SendOp, TransferOp
 from .ops import (
     AddressOfOp,
     BufferOp,
@@ -39,6 +39,7 @@ HOST = Dialect(
         AllArgmaxOp,
         ReceiveOp,
         SendOp,
+        TransferOp,
     ],
     [BufferType, EventType],
 )
@@ -79,6 +80,7 @@ __all__ = [
     "SendOp",
     "SequenceOp",
     "StartOp",
+    "TransferOp",
     "ViewOp",
     "WriteOp",
     "integer",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from xdsl.dialects.builtin import IndexType, IntegerAttr, i64
 from xdsl.ir import SSAValue
 from xdsl.irdl import (
+    AttrSizedOperandSegments,
     IRDLOperation,
     ParsePropInAttrDict,
     base,
@@ -143,3 +144,43 @@ class AllArgmaxOp(CollectiveOp):
             result_types=[EventType()],
             properties={"devices": IntegerAttr(devices, i64), "vocabulary": IntegerAttr(vocabulary, i64)},
         )
+
+
+@irdl_op_definition
+class TransferOp(IRDLOperation):
+    """Sends the first `rows` rows of buffers from a processor to its PIM stacks, or back. Both have the same buffers to a
+    plan, so that only time passes. With `parts` it sends that part of each row, rounded up.
+
+    Example:
+
+        %k, %v, %rows, %e0 = "test.op"() : () -> (!host.buffer<32x576xf16>, !host.buffer<32x576xf16>, index, !host.event)
+        %e1 = host.transfer %k, %v rows %rows after(%e0) : !host.buffer<32x576xf16>, !host.buffer<32x576xf16>
+    """
+
+    name = "host.transfer"
+
+    buffers = var_operand_def(BufferType)
+    rows = operand_def(IndexType)
+    after = var_operand_def(EventType())
+    parts = opt_prop_def(IntegerAttr)
+    queue = opt_prop_def(IntegerAttr)
+    event = result_def(EventType())
+
+    assembly_format = "$buffers `rows` $rows (`after` `(` $after^ `)`)? attr-dict `:` type($buffers)"
+    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
+    traits = traits_def(MemoryReadEffect(), MemoryWriteEffect())
+
+    def __init__(self, buffers: Sequence[SSAValue], rows: SSAValue, after: Sequence[SSAValue]):
+        super().__init__(operands=[buffers, rows, after], result_types=[EventType()])
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes that are sent of a row of all buffers."""
+        whole = sum(buffer.type.row_bytes for buffer in self.buffers if isinstance(buffer.type, BufferType))
+        return whole if self.parts is None else -(-whole // self.parts.value.data)
+
+    def verify_(self) -> None:
+        if not self.buffers:
+            raise VerifyException("host.transfer sends 0 buffers, expected at least 1")
+        if len(self.after) > 3:
+            raise VerifyException(f"host.transfer waits for {len(self.after)} events, expected at most 3")

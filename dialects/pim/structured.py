@@ -10,6 +10,7 @@ from xdsl.irdl import (
     irdl_op_definition,
     operand_def,
     opt_operand_def,
+    opt_prop_def,
     prop_def,
     traits_def,
 )
@@ -46,7 +47,8 @@ class GemvOp(StructuredOp):
 
 @irdl_op_definition
 class KVAppendOp(StructuredOp):
-    """Writes the new keys and values of one sequence into the banks (`#pim.keys`, `#pim.values`).
+    """Writes the new keys and values of one sequence into the banks (`#pim.keys`, `#pim.values`), with `groups` those of a
+    part of the heads, as in `pim.attend`.
 
     Example:
 
@@ -63,10 +65,13 @@ class KVAppendOp(StructuredOp):
     rows = operand_def(IndexType)
     keys = prop_def(FlatSymbolRefAttrConstr)
     values = prop_def(FlatSymbolRefAttrConstr)
+    group = opt_prop_def(IntegerAttr)
+    groups = opt_prop_def(IntegerAttr)
     assembly_format = (
         "$k `,` $v `,` $keys `,` $values `[` $layer `]` `at` $past `slot` $slot `rows` $rows attr-dict"
         " `:` type($k) `,` type($v)"
     )
+    irdl_options = (ParsePropInAttrDict(),)
     traits = traits_def(MemoryWriteEffect())
 
 
@@ -164,7 +169,8 @@ class AttendOp(StructuredOp):
 
     `o[t][h] = sum_j softmax(scale * q[t][h] . key[j]) * value[j]`. All channels work on a head each; `in_flight` heads
     follow each other in a channel so that the softmax of one is hidden behind the products of the other (1: no overlap).
-    s and p hold scores and probabilities in the softmax buffer.
+    s and p hold scores and probabilities in the softmax buffer. With `groups` only group number `group` of as many equal
+    ones of the heads is computed.
 
     Example:
 
@@ -184,6 +190,8 @@ class AttendOp(StructuredOp):
     keys = prop_def(FlatSymbolRefAttrConstr)
     values = prop_def(FlatSymbolRefAttrConstr)
     in_flight = prop_def(IntegerAttr)
+    group = opt_prop_def(IntegerAttr)
+    groups = opt_prop_def(IntegerAttr)
     scale = prop_def(FloatAttr)
     assembly_format = (
         "$q `,` $keys `,` $values `[` $layer `]` `at` $past `slot` $slot `via` $s `,` $p `->` $o `rows` $rows attr-dict"
@@ -204,6 +212,14 @@ class AttendOp(StructuredOp):
             raise VerifyException(
                 f"pim.attend: in_flight is {self.in_flight.value.data}, expected 1 or 2: halves of a buffer"
             )
+
+
+def heads_of_group(op: KVAppendOp | AttendOp, heads: int) -> range:
+    """The key heads that an op works on, of `heads`."""
+    if op.group is None or op.groups is None:
+        return range(heads)
+    size = heads // op.groups.value.data
+    return range(op.group.value.data * size, (op.group.value.data + 1) * size)
 
 
 STRUCTURED = [GemvOp, KVAppendOp, ScoresOp, SoftmaxRowsOp, ContextOp, AttendOp]

@@ -67,6 +67,8 @@ class AssignLayoutsPass(ModulePass):
         for function in op.ops:
             if isinstance(function, FuncOp):
                 device = function.attributes.get(host.DEVICE)
+                if device == StringAttr("xpu"):  # its weights are in a memory of its own
+                    continue
                 for inner in function.walk():
                     for memory in self.memories_of(inner, device, op):
                         memories.setdefault(memory.sym_name.data, memory)

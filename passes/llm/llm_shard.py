@@ -17,7 +17,7 @@ from xdsl.utils.exceptions import PassFailedException
 from ...dialects import llm
 from ...dialects.llm.attention_ops import ragged_type
 from ...dialects.llm.provenance import keep_provenance
-from .model_checks import find_step
+from .model_checks import check_weights, find_step
 
 OUTPUTS, INPUTS = 0, 1
 """Dimensions of the weight of a linear layer; a bias has outputs only."""
@@ -63,6 +63,7 @@ class LlmShardPass(ModulePass):
         if llm.MESH in op.attributes:
             raise PassFailedException(f"the module is cut already: {op.attributes[llm.MESH]}")
         step = find_step(op)
+        check_weights(op)
         weights = {weight.sym_name.data: weight for weight in op.ops if isinstance(weight, llm.WeightOp)}
         if self.tensor_parallel > 1:
             _TensorCut(self.tensor_parallel, weights).run(step)
@@ -170,7 +171,8 @@ class _TensorCut:
         if op.logits not in self.cut:
             return
         linear = op.logits.owner
-        assert isinstance(linear, llm.LinearOp)
+        if not isinstance(linear, llm.LinearOp):
+            raise PassFailedException("llm.argmax takes logits that are cut, expected those of an llm.linear")
         vocabulary = _shape(linear.weight.type)[OUTPUTS]  # weights are cut last
         best = llm.AllArgmaxOp(op.y, op.logits, self.devices, vocabulary)
         keep_provenance(op, best)
@@ -219,9 +221,9 @@ class _TensorCut:
             weight = self.weights[symbol]
             if len({(dimension, size) for _, dimension, size in parts}) > 1:
                 raise PassFailedException(f"weight @{symbol} is cut in two ways")
-            cut_reads = {get for get, _, _ in parts}
+            cut_reads = dict.fromkeys(get for get, _, _ in parts)
             _, dimension, size = parts[0]
-            if reads[symbol] != cut_reads or any(
+            if reads[symbol] != set(cut_reads) or any(
                 not isinstance(use.operation, llm.LinearOp) for get in cut_reads for use in get.result.uses
             ):
                 weight = self.second_symbol(weight)
@@ -232,7 +234,7 @@ class _TensorCut:
                 own = llm.GetWeightOp(weight.sym_name.data, TensorType(_element(get.result.type), shape), get.layer)
                 own.result.name_hint = get.result.name_hint
                 keep_provenance(get, own)
-                Rewriter.insert_op(own, InsertPoint.before(get))
+                Rewriter.insert_op(own, InsertPoint.after(get))
                 get.result.replace_uses_with_if(own.result, lambda use: isinstance(use.operation, llm.LinearOp))
                 if not get.result.uses:
                     Rewriter.erase_op(get)
@@ -286,7 +288,7 @@ def _cut_weight(weight: llm.WeightOp, dimension: int, size: int, axis: str, whol
     whole = weight.slice.whole.data if weight.slice is not None else whole
     cuts[dimension] = (shape[dimension], axis)
     shape[dimension] = size
-    weight.type = TensorType(_element(weight.type), shape)
+    weight.type = TensorType(weight.tensor_type.element_type, shape)  # pyright: ignore[reportAttributeAccessIssue]
     weight.slice = llm.SliceAttr(whole, [extent for extent, _ in cuts], [axis for _, axis in cuts])
 
 

@@ -10,6 +10,7 @@ from xdsl.utils.arg_spec import ArgSpec
 from xdsl.utils.exceptions import PassFailedException
 
 from ...dialects.hardware import CORE_KEY, MEMORY_KEY, NpuCore, NpuCoreAttr, PimMemory, PimMemoryAttr
+from ...dialects.xpu import PROCESSOR
 from ...machines import MachineFileError, load_machine
 from ...machines.schema import Machine, Npu
 
@@ -62,6 +63,9 @@ class AttachMachinePass(ModulePass):
             )
         op.attributes["machine.name"] = StringAttr(found.name)
         op.attributes["machine.source"] = StringAttr(found.source)
+        op.attributes.pop(PROCESSOR, None)
+        if found.processor == "xpu":
+            op.attributes[PROCESSOR] = StringAttr(found.processor)
         op.attributes[CORE_KEY] = NpuCoreAttr(_core(found, npu))
         op.attributes[MEMORY_KEY] = PimMemoryAttr(
             PimMemory(

@@ -47,7 +47,7 @@ class LowerToMachinePass(ModulePass):
                         Rewriter.erase_op(inner)
 
 
-_DEVICES = (StringAttr("npu"), StringAttr("pim"))
+_DEVICES = (StringAttr("npu"), StringAttr("pim"), StringAttr("xpu"))
 
 
 def _fold(op: InstructionOp, memories) -> None:

@@ -110,14 +110,13 @@ def _live_range(buffer: host.BufferOp, function: FuncOp) -> _LiveRange:
 
 
 def _body(function: FuncOp) -> Block:
-    """Where the lives of buffers are measured: in the loop over sequences of a kernel that has one.
+    """Where the lives of buffers are measured: in the loop over sequences of a kernel that has one, and no more.
 
     An iteration leaves nothing on chip to the next one, so what holds within an iteration holds for all.
     """
-    for op in function.body.block.ops:
-        if isinstance(op, scf.ForOp) and isinstance(op.body.block.first_op, host.SequenceOp):
-            return op.body.block
-    return function.body.block
+    loops = [op.body.block for op in function.body.block.ops if isinstance(op, scf.ForOp)]
+    over_sequences = [block for block in loops if isinstance(block.first_op, host.SequenceOp)]
+    return over_sequences[0] if len(over_sequences) == 1 else function.body.block
 
 
 def _place(ranges: list[_LiveRange], base: int, align: int) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from xdsl.ir import SSAValue
+from xdsl.utils.exceptions import PassFailedException
 
 from ...backends.isa.pim_heads import RESULTS
 from ...dialects.affine_fields import AffineSum, float_bits
@@ -50,9 +51,12 @@ def attend(op: pim.AttendOp, context: CommandContext) -> None:
     if work.keys.slots > 1:
         with build.loop(op.rows, "token") as token:
             work.start(token)
-            with build.loop(work.keys.heads, "head") as head, build.several(work.group, "query") as query:
-                work.alone(work.head_of_slot(head, query))
+            heads = pim.heads_of_group(op, work.keys.heads)
+            with build.loop(len(heads), "head") as head, build.several(work.group, "query") as query:
+                work.alone(work.head_of_slot(build.value(AffineSum.of(head) + heads.start), query))
         return
+    if op.groups is not None:
+        raise PassFailedException("pim.attend of a group of heads: the heads of one sequence attend at the same time")
     turns, pairs = work.turns, work.turns // 2 if op.in_flight.value.data == 2 else 0
     with build.loop(op.rows, "token") as token:
         work.start(token)

@@ -76,7 +76,9 @@ def kv_append(op: pim.KVAppendOp, context: CommandContext) -> None:
         position = build.value(AffineSum.of(op.past) + token)
         part = build.remainder(position, parts, "part")
         number = AffineSum.of(build.floordiv(position, parts, "number"))
-        with build.loop(keys.heads, "head") as head:
+        heads = pim.heads_of_group(op, keys.heads)
+        with build.loop(len(heads), "number_of_head") as index:
+            head = build.value(AffineSum.of(index) + heads.start)
             place_of_head = keys.place(head, op.slot)
             channel = build.remainder(place_of_head, memory.channels, "channel")
             turn = keys.turn(head, place_of_head)

@@ -167,7 +167,9 @@ class _Interleaving:
 
     def of_rows(self, op: host.LaunchOp, half: int) -> list[SSAValue]:
         """Arguments of a kernel that works on the first rows of its buffers: for the second half, on views."""
-        counts = {count: self.halves_of(count) for count in (self.rows, self.sequences)}
+        counts: dict[SSAValue, tuple[SSAValue, SSAValue]] = {
+            count: self.halves_of(count) for count in (self.rows, self.sequences)
+        }
         counted = [argument for argument in op.arguments if argument in counts]
         if len(counted) != 1:
             raise PassFailedException(

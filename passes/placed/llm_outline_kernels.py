@@ -15,6 +15,7 @@ from ...dialects import host, llm
 from ...dialects.hardware import npu_core, pim_memory
 from ...dialects.llm.attention_ops import ragged_type
 from ..llm.model_checks import find_step
+from .collectives import collective_of
 from .ragged import padded_context
 
 ROWS, SEQUENCES = "rows", "sequences"
@@ -29,9 +30,10 @@ class LlmOutlineKernelsPass(ModulePass):
 
     Ops are taken in an order that keeps each device busy as long as it can go on; a run of ops of one device becomes a
     kernel. Ops that look at the sequence table work on one sequence at a time: their kernel loops over the sequences
-    from `begin` to `end` and reads and writes the rows of each. Values that cross kernels become `host.buffer`s in
-    on-chip memory, whose sizes come from `#llm.bounds`. Each launch waits for the one before. What devices exchange over
-    the link is no kernel but an op of the plan, on a buffer in place.
+    from `begin` to `end` and reads and writes the rows of each. On the NPU new keys and values of all sequences are stored
+    by a kernel before the one that reads them, or each sequence would wait for the stores of the last. Values that cross
+    kernels become `host.buffer`s in on-chip memory, whose sizes come from `#llm.bounds`. Each launch waits for the one before.
+    What devices exchange over the link is no kernel but an op of the plan, on a buffer in place.
 
     With `serial` an op that needs a result of its kernel begins a new one: nothing of it, not even its weights, is on its
     way while the other computes. Simulators that run a model operator by operator behave like that.
@@ -251,7 +253,7 @@ class _Plan:
     def exchange(self, group: _Group, out: list[Operation], event: SSAValue) -> SSAValue:
         """What the devices exchange, as an op of the plan."""
         (op,) = group.ops
-        built = _collective(op, self.buffers, self.rows if group.count == ROWS else self.sequences, event)
+        built = collective_of(op, self.buffers, self.rows if group.count == ROWS else self.sequences, event)
         built.event.name_hint = "done"
         out.append(built)
         return built.event
@@ -443,25 +445,11 @@ def _groups(segment: list[Operation], count_of: dict[SSAValue, str], serial: boo
     return groups
 
 
-def _collective(op: Operation, buffers: dict[SSAValue, SSAValue], rows: SSAValue, event: SSAValue) -> host.CollectiveOp:
-    """The form in a plan of what devices exchange."""
-    match op:
-        case llm.AllReduceOp():
-            return host.AllReduceOp(buffers[op.x], rows, [event], op.devices.value.data)
-        case llm.AllArgmaxOp():
-            counts = op.devices.value.data, op.vocabulary.value.data
-            return host.AllArgmaxOp(buffers[op.ids], buffers[op.logits], rows, [event], *counts)
-        case llm.ReceiveOp():
-            return host.ReceiveOp(buffers[op.x], rows, [event], op.stages.value.data)
-        case llm.SendOp():
-            return host.SendOp(buffers[op.x], rows, [event], op.stages.value.data)
-        case _:
-            raise PassFailedException(f"{op.name} has no form on the link")
-
-
 def _fits(op: Operation, group: _Group, count_of: dict[SSAValue, str], serial: bool) -> bool:
     if serial and any(operand.owner in group.ops for operand in op.operands):
         return False
+    if group.device == "npu" and any(isinstance(each, llm.KVAppendOp) for each in group.ops):
+        return False  # loads of one sequence's keys would wait for the stores of the one before
     key = (_device(op), _per_sequence(op), _count(op, count_of))
     return key == (group.device, group.per_sequence, group.count) and group.device != host.LINK
 

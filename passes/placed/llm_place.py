@@ -15,6 +15,7 @@ from ...dialects.hardware import pim_memory
 from ...dialects.host import DEVICE, LINK
 from ...dialects.llm.attention_ops import ragged_type
 from ...dialects.llm.provenance import keep_provenance
+from ...dialects.xpu import PROCESSOR
 from ..llm.model_checks import find_step
 
 NPU, PIM = StringAttr("npu"), StringAttr("pim")
@@ -22,7 +23,7 @@ NPU, PIM = StringAttr("npu"), StringAttr("pim")
 
 @dataclass(frozen=True)
 class LlmPlacePass(ModulePass):
-    """Put a `device` on every `llm` op, by policy.
+    """Put a `device` on every `llm` op, by policy. On a machine whose processor is an xPU, that takes the place of the NPU.
 
     `npu-only`: everything on the NPU. `attention-on-pim`: KV append, scores and context on the PIM, softmax too if the
     PIM has a softmax unit. `all-on-pim`: the linear layers as well. Whatever devices exchange is on the `link`.
@@ -53,6 +54,10 @@ class LlmPlacePass(ModulePass):
                 raise PassFailedException("llm.attention has no device of its own: run llm-decompose-attention first")
             if inner.name.startswith("llm."):
                 self.place(inner, softmax_on_pim)
+        if processor := op.attributes.get(PROCESSOR):
+            for inner in step.walk():
+                if inner.attributes.get(DEVICE) == NPU:
+                    inner.attributes[DEVICE] = processor
 
     def place(self, op: Operation, softmax_on_pim: bool) -> None:
         """Set the device of one op and adapt its types."""

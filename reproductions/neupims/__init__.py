@@ -18,6 +18,7 @@ PAPER = Paper(
         "machines/*.py",
         "passes/**/*.py",
         "sim/*.py",
+        "sim/analytic/*.py",
         "sim/timing/*.py",
         "tools/batch.py",
         "reproductions/neupims/*.py",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,18 +17,21 @@ from ...sim.timing.model import TimingModel
 from ...tools.batch import make_batch
 from ...tools.compiler import compile_model
 
-LAYERS = 3
-"""Layers that are run: one to start, the one that is measured, one that its end overlaps with."""
+LAYERS = 4
+"""Layers that are run: one to start, two that are measured, one that the end of the second overlaps with."""
 
 CONTEXT_STEP = 128
+VOCABULARY = 64
+EXCHANGE = -1
+"""The kernel of a launch that is an exchange between devices."""
 
 
 @dataclass(frozen=True)
 class DeviceKind:
     """A machine and how a step runs on it.
 
-    `as_simulated` is what the paper's simulator does whatever the machine: one operator after another, new keys and values
-    are not written, devices do not communicate.
+    `as_simulated` is what the paper's simulator does whatever the machine: one operator after another, activations go through
+    main memory, new keys and values are not written, devices do not communicate, a stage has only its part of the batch.
     """
 
     machine: str
@@ -40,25 +43,30 @@ class DeviceKind:
 
 @dataclass(frozen=True)
 class LayerTimes:
-    """What a step took on a device. `layer_ps` is a layer in steady state, `first_ps` all of the LAYERS that were run.
+    """What a step of `sequences` took on a device. `layer_ps` is a layer in steady state, `first_ps` all LAYERS that were run.
 
-    `launches_ps` are the durations in the measured layer by the operations of the kernel; the other numbers are means of
+    `between_stages_ps` is the time of what a stage receives and sends, `exchange_ps` that of exchanges within a layer,
+    `pim_ps` that of launches on the PIM, `arrays_ps` that of launches that use the arrays. `launches_ps` are the durations in the measured layer by the operations of the kernel; the other numbers are means of
     the layers that were run: `tags_ps` time by operation, `commands` and `events` as in the statistics of a timing model.
     """
 
+    sequences: int
     layer_ps: float
     first_ps: int
+    between_stages_ps: int
+    exchange_ps: float
+    pim_ps: float
+    arrays_ps: float
     launches_ps: Mapping[tuple[str, ...], int]
     tags_ps: Mapping[str, float]
     commands: Mapping[str, float]
     events: Mapping[str, float]
-    array_busy_cycles: float
     pim_mac_busy_cycles: float
     machine: Mapping[str, Any]
 
     def stage_ps(self, layers: int) -> float:
-        """All `layers` of the device, the first and the last without a neighbour to overlap with."""
-        return self.first_ps + (layers - LAYERS) * self.layer_ps
+        """All `layers` of the device, the first and the last without a neighbour to overlap with, and what it sends on."""
+        return self.first_ps + (layers - LAYERS) * self.layer_ps + self.between_stages_ps
 
     def energy_pj(self) -> dict[str, float]:
         """Energy of a layer by component of the machine file."""
@@ -68,20 +76,24 @@ class LayerTimes:
         return {name: energy / 1000 for name, energy in found.items()}
 
 
-def device_part(config: ModelConfig, tensor_parallel: int, layers: int = LAYERS) -> ModelConfig:
-    """What one of `tensor_parallel` devices computes: its heads and its part of the feed-forward network.
-
-    Next to no vocabulary: the paper's simulator has neither embedding nor output head.
-    """
+def device_part(config: ModelConfig, tensor_parallel: int) -> ModelConfig:
+    """What one of `tensor_parallel` devices computes, for devices that exchange nothing: its heads and inner features."""
     heads, ffn = config.heads // tensor_parallel, config.ffn // tensor_parallel
     assert heads * tensor_parallel == config.heads and ffn * tensor_parallel == config.ffn
-    return replace(config, heads=heads, kv_heads=heads, ffn=ffn, layers=layers, vocabulary=32)
+    return replace(config, heads=heads, kv_heads=heads, ffn=ffn)
 
 
-def time_layers(config: ModelConfig, tensor_parallel: int, lengths: Sequence[int], kind: DeviceKind) -> LayerTimes:
-    """Compile the part of one device and run a decode step of sequences with `lengths` cached tokens."""
-    part = device_part(config, tensor_parallel)
-    batch = make_batch(lengths, part, load_machine(kind.machine).to_dict(), 1, kind.assignment)
+def time_layers(
+    config: ModelConfig, tensor_parallel: int, stages: int, lengths: Sequence[int], kind: DeviceKind
+) -> LayerTimes:
+    """Compile the program of a device of one stage and run a decode step of a part of the batch, of which there are `stages`.
+
+    `lengths` are the cached tokens of all sequences. The vocabulary is next to nothing: the paper's simulator has neither
+    embedding nor output head.
+    """
+    shape = replace(config, layers=LAYERS * stages, vocabulary=VOCABULARY)
+    batch = make_batch(lengths, config, load_machine(kind.machine).to_dict(), 1, kind.assignment, tensor_parallel)
+    part = batch.micro_batches(stages)[0] if stages > 1 else batch
     options = PipelineOptions(
         kind.machine,
         kind.policy,
@@ -92,42 +104,52 @@ def time_layers(config: ModelConfig, tensor_parallel: int, lengths: Sequence[int
         sub_batches=kind.sub_batches,
         cache_channels=1,
         cache_slots=batch.slot_count,
-        drop_cache_appends=kind.as_simulated,
-        serial_kernels=kind.as_simulated,
+        tensor_parallel=tensor_parallel,
+        pipeline_stages=stages,
     )
-    image = compile_model(build_module(part), options)
+    if kind.as_simulated:
+        shape = replace(device_part(shape, tensor_parallel), layers=LAYERS)
+        alone = {"batch": len(part.past), "tensor_parallel": 1, "pipeline_stages": 1}
+        options = replace(options, **alone, drop_cache_appends=True, serial_kernels=True, spill_buffers=True)
+    image = compile_model(build_module(shape), options)
     timing = TimingModel(image)
-    step = System(image, timing, functional=False).step([0] * len(lengths), batch.table(0), batch.first_half)
-    return _measure(step.launches, timing)
+    step = System(image, timing, functional=False).step([0] * len(part.past), part.table(0), part.first_half)
+    return _measure(step.launches, timing, len(part.past))
 
 
-def _measure(launches: Sequence[LaunchRecord], timing: TimingModel) -> LayerTimes:
-    starts: dict[int, int] = {}
-    finish = 0
-    for launch in launches:
-        if launch.layer >= 0:
-            starts[launch.layer] = min(launch.start_ps, starts.get(launch.layer, launch.start_ps))
-            finish = max(finish, launch.finish_ps)
-    layered = {launch.kernel for launch in launches if launch.layer >= 0}
-    programs = {index: found for index, found in timing.statistics()["programs"].items() if index in layered}
+def _measure(launches: Sequence[LaunchRecord], timing: TimingModel, sequences: int) -> LayerTimes:
+    in_layers = [launch for launch in launches if launch.layer >= 0]
+    starts = {layer: min(each.start_ps for each in in_layers if each.layer == layer) for layer in range(LAYERS)}
+    kernels = {launch.kernel for launch in in_layers if launch.kernel != EXCHANGE}
+    programs = {index: found for index, found in timing.statistics()["programs"].items() if index in kernels}
     durations: dict[tuple[str, ...], int] = {}
-    for launch in launches:
-        if launch.layer == 1:
+    for launch in in_layers:
+        if launch.layer == 1 and launch.kernel != EXCHANGE:
             key = tuple(programs[launch.kernel]["tags"])
             durations[key] = durations.get(key, 0) + launch.finish_ps - launch.start_ps
-    busy = [program["busy_cycles"] for program in programs.values()]
-    arrays = timing.machine["npu"]["arrays"]
+
+    def on_unit(unit: str) -> float:
+        return sum(found["time_ps"] for index, found in programs.items() if timing.unit(index) == unit) / LAYERS
+
     return LayerTimes(
-        starts[2] - starts[1],
-        finish - starts[0],
+        sequences,
+        (starts[LAYERS - 1] - starts[1]) / (LAYERS - 2),
+        max(launch.finish_ps for launch in in_layers) - starts[0],
+        _duration(each for each in launches if each.kernel == EXCHANGE and each.layer < 0),
+        _duration(each for each in in_layers if each.kernel == EXCHANGE) / LAYERS,
+        on_unit("pim"),
+        on_unit("arrays"),
         durations,
         _mean({tag: times["time_ps"]} for program in programs.values() for tag, times in program["tags"].items()),
         _mean(program["commands"] for program in programs.values()),
         _mean(program["events"] for program in programs.values()),
-        sum(sum(each["arrays"]) for each in busy) / max(1, arrays) / LAYERS,
-        sum(each["pim_mac"] for each in busy) / LAYERS,
+        sum(program["busy_cycles"]["pim_mac"] for program in programs.values()) / LAYERS,
         timing.machine,
     )
+
+
+def _duration(launches: Iterable[LaunchRecord]) -> int:
+    return sum(launch.finish_ps - launch.start_ps for launch in launches)
 
 
 def _mean(counts: Any) -> dict[str, float]:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from functools import cache
 
 from ...frontends.presets import preset
+from ...machines.loader import load_machine
+from ...sim.analytic.decode_step import System
+from ...sim.analytic.shapes import DecoderShape
 from ...tools.batch import lengths_of
 from ..figures import Point, Row
 from .device import LayerTimes, time_layers
@@ -16,7 +19,8 @@ MODELS = {"gpt3-7b": (4, 1), "gpt3-13b": (4, 1), "gpt3-30b": (4, 2), "gpt3-175b"
 
 DATA_SETS = {"alpaca": "alpaca-like", "sharegpt": "sharegpt-like"}
 BATCHES = (64, 128, 256, 384, 512)
-SEEDS = (0, 1, 2)
+DRAWS = 2
+"""Of a batch, for each model; one for gpt3-175b, which is in no mean."""
 
 
 def decode_step(
@@ -24,17 +28,17 @@ def decode_step(
 ) -> Row:
     """Throughput of `batch` sequences on `stages` x `tensor_parallel` devices.
 
-    Sequences are drawn, each at a random point of its output. With stages the batch is cut in as many micro-batches, of which
-    each stage has one at a time; the first is run. `tokens_per_s` counts the devices together; utilisation and energy are
-    those of layers alone.
+    Sequences are drawn, each at a random point of its output. With stages the batch is cut in as many parts, of which each
+    stage has one at a time; the first is run. `tokens_per_s` counts all devices together; utilisation and energy are those
+    of layers alone.
     """
     config = preset(model)
-    lengths = _lengths(data_set, batch, seed, config.context_length)[: batch // stages]
-    found = time_layers(config, tensor_parallel, lengths, KINDS[system])
+    lengths = _lengths(data_set, batch, seed, config.context_length)
+    found = time_layers(config, tensor_parallel, stages, lengths, KINDS[system])
     stage_s = found.stage_ps(config.layers // stages) / 1e12
     layer_energy_pj = found.energy_pj()
     memory_pj = sum(energy for part, energy in layer_energy_pj.items() if _is_memory(part))
-    devices_layers = tensor_parallel * config.layers / len(lengths)
+    devices_layers = tensor_parallel * config.layers / found.sequences
     return {
         "model": model,
         "tensor_parallel": tensor_parallel,
@@ -43,14 +47,38 @@ def decode_step(
         "batch": batch,
         "seed": seed,
         "mean_tokens": sum(lengths) / len(lengths),
-        "tokens_per_s": len(lengths) / stage_s,
+        "tokens_per_s": found.sequences / stage_s,
         "step_ms": 1e3 * stage_s * stages,
         "layer_cycles": found.layer_ps / 1e3,
         "append_cycles": found.tags_ps.get("kv_append", 0.0) / 1e3,
+        "exchange_cycles": found.exchange_ps / 1e3,
         **_utilisation(found),
         "memory_pj_per_token": memory_pj * devices_layers,
         "npu_pj_per_token": (sum(layer_energy_pj.values()) - memory_pj) * devices_layers,
         "memory_w": memory_pj / found.layer_ps,
+    }
+
+
+GPU = "gpu-only"
+
+
+def gpu_step(model: str, tensor_parallel: int, stages: int, data_set: str, batch: int, seed: int) -> Row:
+    """The same batch on as many A100 with 40 GB, by formulas; all sequences have the mean length."""
+    config = preset(model)
+    lengths = _lengths(data_set, batch, seed, config.context_length)[: batch // stages]
+    mean_tokens = sum(lengths) / len(lengths)
+    system = System(load_machine("attacc-bank-a100-40gb").to_dict(), devices=tensor_parallel)
+    step_ms = system.generate(DecoderShape.of(config), len(lengths), round(mean_tokens), 2, 2).time_ms
+    return {
+        "model": model,
+        "tensor_parallel": tensor_parallel,
+        "stages": stages,
+        "data_set": data_set,
+        "batch": batch,
+        "seed": seed,
+        "mean_tokens": mean_tokens,
+        "tokens_per_s": len(lengths) * stages / (step_ms / 1e3),
+        "step_ms": step_ms,
     }
 
 
@@ -64,20 +92,28 @@ def _is_memory(component: str) -> bool:
 
 
 def _utilisation(found: LayerTimes) -> Mapping[str, float]:
-    """Products per cycle of the arrays and of the units in the banks, of what they could do; cycles in which any array works."""
+    """Products per cycle of the arrays and of the units in the banks, of what they could do; the part of the time in which
+    a kernel with matrix products runs, and in which attention is on the PIM.
+    """
     npu, memory = found.machine["npu"], found.machine["memory"]
     npu_cycles = found.layer_ps * npu["clock_mhz"] / 1e6
     peak = npu["arrays"] * npu["array_rows"] * npu["array_cols"]
     return {
         "npu_utilisation": found.events["array_mac"] / peak / npu_cycles,
-        "npu_busy": found.array_busy_cycles / npu_cycles,
+        "npu_busy": found.arrays_ps / found.layer_ps,
+        "pim_busy": found.pim_ps / found.layer_ps,
         "pim_utilisation": found.pim_mac_busy_cycles / memory["channels"] / (found.layer_ps / memory["clock_ps"]),
     }
 
 
 SECONDS = 0.4
-SECONDS_PER_SEQUENCE = 0.004
+SECONDS_PER_SEQUENCE = 0.0025
 """CPU time to compile, and of a sequence in the simulated layers."""
+
+
+def draws(model: str, quick: bool) -> range:
+    """Which draws of a batch are run."""
+    return range(1 if quick or model == "gpt3-175b" else DRAWS)
 
 
 def step_point(
@@ -92,8 +128,10 @@ def step_point(
         "data_set": data_set,
         "batch": batch,
         "seed": seed,
-        "system": system,
     }
     devices = f"TP{tensor_parallel} PP{stages}"
     name = f"{system}, {model} {devices}, {data_set} {batch}, draw {seed}"
-    return Point(name, decode_step, arguments, SECONDS + SECONDS_PER_SEQUENCE * batch, {"system": system})
+    if system == GPU:
+        return Point(name, gpu_step, arguments, 0.1, {"result": "analytic", "system": system})
+    seconds = SECONDS + SECONDS_PER_SEQUENCE * batch
+    return Point(name, decode_step, {**arguments, "system": system}, seconds, {"system": system})

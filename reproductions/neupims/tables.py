@@ -7,10 +7,15 @@ from statistics import mean
 
 from ..figures import Figure, Panel, Point, Row, Series
 from ..rows import known
-from .points import BATCHES, SEEDS, step_point
+from .points import BATCHES, draws, step_point
 from .throughput import SMALL, SYSTEMS, VARIANTS, speedups, system_points
 
-UNITS = {"NPU": "npu_utilisation", "NPU, any array at work": "npu_busy", "PIM": "pim_utilisation"}
+UNITS = {
+    "NPU": "npu_utilisation",
+    "NPU, products at work": "npu_busy",
+    "PIM": "pim_utilisation",
+    "PIM, attention at work": "pim_busy",
+}
 
 
 def _means(rows: Sequence[Row], column: str) -> dict[str, float]:
@@ -26,7 +31,7 @@ def _utilisation_points(quick: bool, seed: int) -> list[Point]:
         step_point(f"{system}{suffix}", "gpt3-30b", "sharegpt", 256, seed + draw)
         for suffix in VARIANTS.values()
         for system in SYSTEMS
-        for draw in SEEDS[: 1 if quick else None]
+        for draw in draws("gpt3-30b", quick)
     ]
 
 
@@ -36,7 +41,7 @@ def _utilisation_values(rows: Sequence[Row]) -> Mapping[str, float]:
         found = _means(rows, column)
         for variant, suffix in VARIANTS.items():
             for system in SYSTEMS:
-                if unit != "PIM" or system != "npu-only":
+                if not unit.startswith("PIM") or system != "npu-only":
                     values[f"{unit} %, {system}, {variant}"] = _scaled(found.get(system + suffix), 100)
             gain = _quotient(found.get(f"neupims{suffix}"), found.get(f"npu-pim{suffix}"))
             values[f"{unit}, neupims over npu-pim, {variant}"] = gain

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import mean
 
 from ..figures import Figure, Panel, Point, Row, Series
-from .points import BATCHES, DATA_SETS, MODELS, SEEDS, step_point
+from .points import BATCHES, DATA_SETS, GPU, MODELS, draws, step_point
 
 SYSTEMS = ("npu-only", "npu-pim", "neupims")
 VARIANTS = {"as published": ", as published", "default": ""}
@@ -18,6 +18,8 @@ RATIOS = {
     "neupims over npu-only": ("neupims", "npu-only"),
     "neupims over npu-pim": ("neupims", "npu-pim"),
     "npu-pim over npu-only": ("npu-pim", "npu-only"),
+    "neupims over gpu-only": ("neupims", GPU),
+    "gpu-only over npu-only": (GPU, "npu-only"),
 }
 Setting = tuple[str, str, int]
 """Model, data set, batch."""
@@ -30,16 +32,17 @@ def system_points(
     batches: Sequence[int],
     quick: bool,
     seed: int,
+    variants: Iterable[str] = tuple(VARIANTS.values()),
 ) -> list[Point]:
-    """Points for every combination, in both variants, with the same draws for all systems."""
+    """Points for every combination, with the same draws for all systems."""
     return [
         step_point(f"{system}{suffix}", model, data_set, batch, seed + draw)
-        for suffix in VARIANTS.values()
+        for suffix in variants
         for model in models
         for data_set in data_sets
         for batch in batches
         for system in systems
-        for draw in SEEDS[: 1 if quick else None]
+        for draw in draws(model, quick)
     ]
 
 
@@ -63,7 +66,11 @@ def speedups(rows: Sequence[Row], above: str, below: str) -> dict[Setting, float
 
 def _points(quick: bool, seed: int) -> list[Point]:
     models = ("gpt3-7b",) if quick else tuple(MODELS)
-    return system_points(SYSTEMS, models, tuple(DATA_SETS), QUICK_BATCHES if quick else BATCHES, quick, seed)
+    batches = QUICK_BATCHES if quick else BATCHES
+    return [
+        *system_points((GPU,), models, tuple(DATA_SETS), batches, quick, seed, ("",)),
+        *system_points(SYSTEMS, models, tuple(DATA_SETS), batches, quick, seed),
+    ]
 
 
 def _values(rows: Sequence[Row]) -> Mapping[str, float]:
@@ -71,7 +78,7 @@ def _values(rows: Sequence[Row]) -> Mapping[str, float]:
     whole = {setting[0] for setting in throughput(rows).get("neupims", {})} >= set(SMALL)
     for variant, suffix in VARIANTS.items():
         ratios = {
-            name: {s: r for s, r in speedups(rows, above + suffix, below + suffix).items() if s[0] in SMALL}
+            name: {s: r for s, r in speedups(rows, _name(above, suffix), _name(below, suffix)).items() if s[0] in SMALL}
             for name, (above, below) in RATIOS.items()
         }
         for name, found in ratios.items():
@@ -92,6 +99,11 @@ def _values(rows: Sequence[Row]) -> Mapping[str, float]:
                 if data_set == "alpaca"
             )
     return values
+
+
+def _name(system: str, suffix: str) -> str:
+    """GPUs have no variants."""
+    return system if system == GPU else system + suffix
 
 
 def _out_of_order(ratios: Mapping[str, Mapping[Setting, float]]) -> Iterator[Setting]:
@@ -118,7 +130,7 @@ def _panels(rows: Sequence[Row]) -> list[Panel]:
         for data_set in DATA_SETS:
             base = f"npu-only{suffix}"
             settings = sorted(setting for setting in found.get(base, {}) if setting[1] == data_set)
-            over = {system: speedups(rows, system + suffix, base) for system in SYSTEMS}
+            over = {system: speedups(rows, _name(system, suffix), base) for system in (GPU, *SYSTEMS)}
             series = [Series(system, [ratios.get(each) for each in settings]) for system, ratios in over.items()]
             names = [f"{model.removeprefix('gpt3-')} {batch}" for model, _, batch in settings]
             title = f"{data_set}-like lengths, {variant}"

@@ -23,6 +23,12 @@ class AttentionTimes(Protocol):
     def __call__(self, heads: int, length: int, head_dim: int, element_bytes: int) -> AttentionRun: ...
 
 
+def one_stack(machine: dict[str, Any]) -> dict[str, Any]:
+    """The machine with one PIM stack as its memory."""
+    channels = machine["pim_stacks"]["channels"] or machine["memory"]["channels"]
+    return {**machine, "memory": {**machine["memory"], "channels": channels}}
+
+
 class StackAttention:
     """AttentionTimes by simulation; results are remembered.
 
@@ -32,6 +38,7 @@ class StackAttention:
     """
 
     def __init__(self, machine: dict[str, Any], sample_tokens: int = 0, fenced: bool = True):
+        machine = one_stack(machine)
         self._machine = machine
         self._tables = build_controller(machine)
         self._cut = Cut.of(machine)

@@ -4,13 +4,14 @@ Systems of AttAcc (ASPLOS 2024): DGX with 8 or 16 devices, attention offloaded t
 PIM stacks. Decoders only: no embedding and no output projection, no prefill in the throughput, as in the paper.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ..functional.errors import SimulationError
-from .attention import AttentionTimes, StackAttention
-from .capacity import heads_of_fullest_stack
+from .attention import AttentionRun, AttentionTimes, StackAttention, mixed_cycles, one_stack
+from .capacity import assign_heads, heads_of_fullest_stack
 from .energy import Ledger, add, attention_pj, link_pj, xpu_pj
 from .links import all_reduce_ns, transfer_ns
 from .operators import Kind, Operator, generation_step, prefill
@@ -93,11 +94,32 @@ class System:
         away = self._on_host if self.attention == "cpu" and not self.as_published else self._to_stacks
         return [away(op) if op.kind == Kind.TRANSFER else self._on_xpu(op) for op in ops]
 
-    def step(self, shape: DecoderShape, batch: int, length: int, element_bytes: int) -> list[Row]:
-        """The operators of one decoder for one token of each sequence; `length` includes the new token."""
+    def ragged_step(self, shape: DecoderShape, lengths: Sequence[int], element_bytes: int) -> list[Row]:
+        """`step` for sequences of different lengths, of which the xPU and the host see the mean.
+
+        Heads go to the stack with the least work, longest first (AttAcc section 5.1), and to its channels likewise; the
+        fullest stack decides (`mixed_cycles`). Equal lengths are those of `step`.
+        """
+        if not lengths:
+            raise SimulationError("found 0 sequences, expected at least 1")
+        mean = sum(lengths) / len(lengths)
+        length = int(mean) if mean == int(mean) else mean
+        return self.step(shape, len(lengths), length, element_bytes, lengths if len(set(lengths)) > 1 else None)
+
+    def step(
+        self,
+        shape: DecoderShape,
+        batch: int,
+        length: float,
+        element_bytes: int,
+        lengths: Sequence[int] | None = None,
+    ) -> list[Row]:
+        """The operators of one decoder for one token of each sequence; `length` includes the new token, and is the mean of
+        `lengths` where these are given.
+        """
         ops = generation_step(shape, self.devices, batch, length, element_bytes, self.attention != "xpu")
         if self.attention == "pim":
-            return self._with_stacks(shape, batch, ops)
+            return self._with_stacks(shape, batch, ops, lengths)
         if self.attention == "cpu":
             return [self._on_host(op) if op.kind in AWAY else self._on_xpu(op) for op in ops]
         return [self._on_xpu(op) for op in ops]
@@ -139,13 +161,15 @@ class System:
         cost = self._cpu.cost(op)
         return Row(op, cost.time_ns, {}, cost.bound)
 
-    def _with_stacks(self, shape: DecoderShape, batch: int, ops: list[Operator]) -> list[Row]:
+    def _with_stacks(
+        self, shape: DecoderShape, batch: int, ops: list[Operator], lengths: Sequence[int] | None
+    ) -> list[Row]:
         rows = {
             op.name: self._to_stacks(op) if op.kind == Kind.TRANSFER else self._on_xpu(op)
             for op in ops
             if op.name not in ATTENTION
         }
-        attention, softmax_ns = self._attention_rows(shape, batch, {op.name: op for op in ops})
+        attention, softmax_ns = self._attention_rows(shape, batch, {op.name: op for op in ops}, lengths)
         rows |= attention
         heads = -(-shape.heads // self.devices)
         stages = AttentionStages(
@@ -162,14 +186,18 @@ class System:
         return [replace(rows[op.name], time_ns=after.get(op.name, rows[op.name].time_ns)) for op in ops]
 
     def _attention_rows(
-        self, shape: DecoderShape, batch: int, ops: dict[str, Operator]
+        self, shape: DecoderShape, batch: int, ops: dict[str, Operator], lengths: Sequence[int] | None
     ) -> tuple[dict[str, Row], float]:
         """Attention stands in the row `score`. Also the softmax time that the published overlap takes into account."""
         assert self.times is not None
         stacks = self.machine["pim_stacks"]
         score, softmax = ops["score"], ops["softmax"]
-        heads = heads_of_fullest_stack(-(-shape.heads // self.devices) * batch, stacks["stacks"])
-        run = self.times(heads, int(score.n), shape.head_dim, score.element_bytes)
+        heads = -(-shape.heads // self.devices)
+        if lengths is None:
+            fullest = heads_of_fullest_stack(heads * batch, stacks["stacks"])
+            run = self.times(fullest, int(score.n), shape.head_dim, score.element_bytes)
+        else:
+            run = self._ragged_run([length for length in lengths for _ in range(heads)], shape, score.element_bytes)
         energy = attention_pj(self.machine, run.commands, score, softmax, self.as_published)
         time = run.cycles * self.machine["memory"]["clock_ps"] / 1000
         rows = {
@@ -180,6 +208,20 @@ class System:
         bandwidth = stacks["stack_bytes_per_ns"] * stacks["stacks"]
         operations = softmax.flops / (bandwidth * (2 // softmax.element_bytes))
         return rows, max(operations, softmax.elementwise_bytes / bandwidth)
+
+    def _ragged_run(self, heads: Sequence[int], shape: DecoderShape, element_bytes: int) -> AttentionRun:
+        """The run of the stack that takes longest, with the mean commands of all stacks."""
+        assert self.times is not None
+        stacks, channels = self.machine["pim_stacks"]["stacks"], one_stack(self.machine)["memory"]["channels"]
+        cycles = max(
+            mixed_cycles(self.times, stack, channels, shape.head_dim, element_bytes)
+            for stack in assign_heads(heads, stacks)
+        )
+        commands: dict[str, float] = {}
+        for length, count in Counter(heads).items():
+            for name, issued in self.times(1, length, shape.head_dim, element_bytes).commands.items():
+                commands[name] = commands.get(name, 0.0) + issued * count / stacks
+        return AttentionRun(cycles, commands)
 
     def _shared(self, row: Row, batch: int) -> float:
         """Time of a feed-forward product of which the stacks take a share."""

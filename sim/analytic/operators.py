@@ -55,7 +55,7 @@ class Operator:
 
 
 def generation_step(
-    shape: DecoderShape, devices: int, batch: int, length: int, element_bytes: int, offloaded: bool
+    shape: DecoderShape, devices: int, batch: int, length: float, element_bytes: int, offloaded: bool
 ) -> list[Operator]:
     """One new token for each of `batch` sequences of `length` tokens including it; attention elsewhere if `offloaded`."""
     group = shape.heads // shape.kv_heads
@@ -84,7 +84,7 @@ def _qkv_width(shape: DecoderShape, devices: int) -> int:
     return (shape.heads + 2 * shape.kv_heads) * shape.head_dim // devices
 
 
-def _attention(shape: DecoderShape, queries: int, length: int, count: int, element_bytes: int) -> list[Operator]:
+def _attention(shape: DecoderShape, queries: int, length: float, count: int, element_bytes: int) -> list[Operator]:
     return [
         Operator("score", Kind.MATMUL, queries, length, shape.head_dim, count, element_bytes),
         Operator("softmax", Kind.SOFTMAX, queries, length, 1, count, element_bytes),

@@ -53,7 +53,8 @@ def check_data_bus(commands: Commands) -> Iterator[Finding]:
     if len(every):
         bus[-len(wide) :] = commands.address[rows[-len(wide) :], 0] * commands.extents[1] + wide
     ends_after = np.array([command["data_end_cycles"] or command["latency_cycles"] for command in table.values()])
-    end = commands.cycle[rows] + ends_after[commands.kind[rows]]
+    steps = commands.values("column_cycles") * commands.column_steps
+    end = commands.cycle[rows] + ends_after[commands.kind[rows]] + steps[rows]
     begin = end - lengths[rows]
     order = np.lexsort((rows, begin, bus))
     rows, bus, begin, end = rows[order], bus[order], begin[order], end[order]

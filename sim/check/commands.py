@@ -28,6 +28,7 @@ class Commands:
     address: np.ndarray  # [row, level] indices
     row: np.ndarray  # the DRAM row, -1 where the log has none
     extents: tuple[int, ...]  # of each level
+    columns: np.ndarray  # [row] column steps that the command holds
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -77,6 +78,11 @@ class Commands:
         return np.array([command[field] for command in self.machine["command"].values()])[self.kind]
 
     @cached_property
+    def column_steps(self) -> np.ndarray:
+        """[row] column steps that count, `min_columns` at least."""
+        return np.maximum(self.columns, self.values("min_columns"))
+
+    @cached_property
     def bank_sets(self) -> tuple[np.ndarray, list[np.ndarray]]:
         """[row] the number of the set of banks that it works on, and the sets, banks counted within a channel."""
         local = self.address[:, 1:] + 1
@@ -114,7 +120,8 @@ def read_commands(log: CommandLog, machine: dict[str, Any], source: str) -> Comm
     kind = numbers[log.table[:, COMMAND]] if len(log) else np.zeros(0, np.int64)
     address = log.table[:, CHANNEL : CHANNEL + len(LEVELS)]
     extents = tuple(machine["memory"][key] for key in EXTENTS)
-    commands = Commands(machine, names, kind, log.table[:, CYCLE], address, log.table[:, ROW], extents)
+    columns = np.ones(len(log), np.int64) if log.columns is None else log.columns
+    commands = Commands(machine, names, kind, log.table[:, CYCLE], address, log.table[:, ROW], extents, columns)
 
     def refuse(wrong: np.ndarray, message: Any) -> None:
         for row in np.flatnonzero(wrong)[:1].tolist():
@@ -126,11 +133,11 @@ def read_commands(log: CommandLog, machine: dict[str, Any], source: str) -> Comm
             f"command: found {log.commands[log.table[row, COMMAND]]!r}, expected one of {machine['name']}: {', '.join(labels)}"
         ),
     )
-    tables = commands.where(side="pim") & (commands.row >= TABLE_ROW)
+    of_pim = commands.where(side="pim")
     for column, extent, lowest, beside in (
         *((CHANNEL + level, extent, -min(level, 1), False) for level, extent in enumerate(extents)),
-        (ROW, machine["memory"]["rows"], -1, tables),
-        (COLUMN, _columns(machine), -1, False),
+        (ROW, machine["memory"]["rows"], -1, of_pim & (commands.row >= TABLE_ROW)),
+        (COLUMN, _columns(machine), -1, of_pim),  # of PIM instructions traces count them beyond the row, CENT's do
     ):
         found = log.table[:, column]
         refuse(
@@ -155,7 +162,6 @@ def read_commands(log: CommandLog, machine: dict[str, Any], source: str) -> Comm
 
 
 def _columns(machine: dict[str, Any]) -> int:
-    """Columns of the larger of a row and of the PIM's buffer, in the smaller unit that commands move."""
+    """Columns of a row, in the smaller unit that commands move."""
     memory = machine["memory"]
-    size = max(memory["row_bytes"], (machine.get("pim") or {}).get("buffer_bytes", 0))
-    return size // min(memory["column_bytes"], memory["access_bytes"])
+    return memory["row_bytes"] // min(memory["column_bytes"], memory["access_bytes"])

@@ -17,20 +17,24 @@ def check_constraints(commands: Commands) -> Iterator[Finding]:
     pairs, at_once = _Pairs(commands), refreshes_at_once(commands)
     closes = commands.where(action="precharge")
     for rule in commands.machine["constraint"]:
-        if rule["cycles"] == 0:
+        if rule["cycles"] == rule["column_cycles"] == 0:
             continue
         for rows, earlier in pairs.of_rule(rule):
             gap = commands.cycle[rows] - commands.cycle[earlier]
-            bad = (gap < rule["cycles"]) & ~(at_once[rows] & closes[earlier])
+            needed = rule["cycles"] + rule["column_cycles"] * commands.column_steps[earlier]
+            bad = (gap < needed) & ~(at_once[rows] & closes[earlier])
             if bad.any():
-                yield finding(_text(rule), rows[bad], earlier[bad], gap[bad], rule["cycles"])
+                yield finding(_text(rule), rows[bad], earlier[bad], gap[bad], needed[bad])
 
 
 def _text(rule: dict[str, Any]) -> str:
     """A rule in one line, as the machine file has it."""
     where = f"other {rule['level']}" if rule["siblings"] else rule["level"]
     count = f", {rule['window']} of them" if rule["window"] > 1 else ""
-    return f"{where}: {'|'.join(rule['preceding'])} -> {'|'.join(rule['following'])}{count}: {rule['cycles']} cycles"
+    each = f" + {rule['column_cycles']} a column" if rule["column_cycles"] else ""
+    return (
+        f"{where}: {'|'.join(rule['preceding'])} -> {'|'.join(rule['following'])}{count}: {rule['cycles']}{each} cycles"
+    )
 
 
 Pairs = tuple[np.ndarray, np.ndarray]

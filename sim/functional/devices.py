@@ -26,6 +26,9 @@ class Devices:
     """
 
     def __init__(self, image: Image, memory: BankMemory):
+        analytic = next((program.name for program in image.programs if program.device == "xpu"), None)
+        if analytic is not None:
+            raise SimulationError(f"program {analytic} is for an xPU, which has times and no data: use --timing-only")
         npu, pim = image.machine["npu"], image.machine.get("pim") or {}
         column_bytes = image.machine["memory"]["column_bytes"]
         if column_bytes != COLUMN_BYTES:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..functional.jit import entry, inner
+from ..functional.jit import bare, bare_entry
 from . import bank_queues as q
 from .tables import NONE, ZERO
 
@@ -19,6 +19,8 @@ class BankQueues(NamedTuple):
     queues: np.ndarray
     sizes: np.ndarray
     waiting: np.ndarray
+    none: np.ndarray  # a request that is none
+    chosen: np.ndarray  # a request that was taken out of a queue
     words: np.ndarray
 
 
@@ -32,25 +34,33 @@ def start_bank_queues(banks: int) -> BankQueues:
         np.zeros((banks, q.QUEUED, len(q.REQUEST)), np.int64),
         np.zeros(banks, np.int64),
         np.zeros((2, q.TRANSACTIONS, len(q.REQUEST)), np.int64),
+        np.full(len(q.REQUEST), -1, np.int64),
+        np.full(len(q.REQUEST), -1, np.int64),
         words,
     )
 
 
-@inner
+@bare
+def _copy(source, target):
+    for field in range(source.shape[0]):
+        target[field] = source[field]
+
+
+@bare
 def _accept(options, pim, other, taken, words, waiting, now):
     """Take one request of each stream into the queues before the command queues; how much of `other` was taken."""
     if words[q.TAKEN] < pim.shape[0]:
         waits = words[q.TAKEN] - words[q.MOVED] if options[q.DUAL] else words[q.READS]
         if waits < q.TRANSACTIONS:
             if not options[q.DUAL]:
-                waiting[0, words[q.READS]] = pim[words[q.TAKEN]]
+                _copy(pim[words[q.TAKEN]], waiting[0, words[q.READS]])
                 words[q.READS] += 1
             words[q.TAKEN] += 1
     if taken < other.shape[0]:
         writes = np.int64(other[taken, q.KIND] == q.WR)
         size = q.WRITES if writes else q.READS
         if words[size] < q.TRANSACTIONS:
-            waiting[writes, words[size]] = other[taken]
+            _copy(other[taken], waiting[writes, words[size]])
             words[size] += 1
             if writes:
                 words[q.ORDINARY_DONE] = max(words[q.ORDINARY_DONE], now + 1)
@@ -60,7 +70,7 @@ def _accept(options, pim, other, taken, words, waiting, now):
     return taken
 
 
-@inner
+@bare
 def _schedule(options, words, waiting, queues, sizes):
     """Move one request into the command queues; whether one was moved."""
     if words[q.DRAIN] == 0 and (
@@ -87,19 +97,19 @@ def _schedule(options, words, waiting, queues, sizes):
         elif sizes[bank] >= q.QUEUED or (pim_queued > 0 and not options[q.DUAL]):
             continue
         else:
-            queues[bank, sizes[bank]] = request
+            _copy(request, queues[bank, sizes[bank]])
             sizes[bank] += 1
             words[q.QUEUED_ALL] += 1
             if writes:
                 words[q.DRAIN] -= 1
         for later in range(position + 1, words[size]):
-            waiting[side, later - 1] = waiting[side, later]
+            _copy(waiting[side, later], waiting[side, later - 1])
         words[size] -= 1
         return True
     return False
 
 
-@inner
+@bare
 def _take_turns(tables, number, options, timing, rows, hits, words, queues, sizes, copied, now):
     """The command of the next bank queue in turn that may issue one: (command, bank, position)."""
     per_rank = options[q.BANKS] // options[q.RANKS]
@@ -118,7 +128,7 @@ def _take_turns(tables, number, options, timing, rows, hits, words, queues, size
     return NONE, ZERO, ZERO
 
 
-@inner
+@bare
 def _finish_pim(options, words, request, command, now):
     """The head of the PIM queue was issued."""
     words[q.HEAD] += 1
@@ -133,22 +143,23 @@ def _finish_pim(options, words, request, command, now):
         words[q.PIM_MODE], words[q.RESERVED], words[q.SLACK] = 0, -1, 0
 
 
-@inner
+@bare
 def _erase(words, queues, sizes, bank, position):
     for later in range(position + 1, sizes[bank]):
-        queues[bank, later - 1] = queues[bank, later]
+        _copy(queues[bank, later], queues[bank, later - 1])
     sizes[bank] -= 1
     words[q.QUEUED_ALL] -= 1
 
 
-@entry
-def run_bank_queues(tables, number, options, pim, other, timing, rows, hits, queues, sizes, waiting, words, log):
+@bare_entry
+def run_bank_queues(
+    tables, number, options, pim, other, timing, rows, hits, queues, sizes, waiting, none, chosen, words, log
+):
     """Run what is there of both streams; how the call ended. PIM_DONE and ORDINARY_DONE of `words` are the result.
 
     All arrays from `timing` to `words` are the state, which begins as `start_bank_queues` makes it.
     """
     banks = options[q.BANKS]
-    none = np.full(len(q.REQUEST), -1, np.int64)
     taken, due, refreshed, copied, now = (
         words[q.OTHER_TAKEN],
         words[q.DUE],
@@ -220,7 +231,8 @@ def run_bank_queues(tables, number, options, pim, other, timing, rows, hits, que
                     tables, number, options, timing, rows, hits, words, queues, sizes, copied, now
                 )
                 if command >= 0:
-                    request = queues[target, position].copy()
+                    request = chosen
+                    _copy(queues[target, position], chosen)
                     if command == q.RD or command == q.WR:
                         _erase(words, queues, sizes, target, position)
                         if command == q.RD:

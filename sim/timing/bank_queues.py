@@ -5,11 +5,11 @@ can finish before the next refresh. With two row buffers ordinary commands use t
 until the PIM queue is empty, and PIM until theirs are. Time jumps to the next cycle in which something may change.
 """
 
-from ..functional.jit import inner
+from ..functional.jit import bare
 from . import controller_tables as c
 from .constraints import numbers
 from .controller import group_of
-from .engine import forbid, ready_at
+from .engine import forbid_run, ready_at
 from .tables import NONE, ZERO
 
 REQUEST = ("kind", "bank", "row", "column", "macs", "results", "last", "line")
@@ -43,15 +43,15 @@ TRANSACTIONS, QUEUED, HIT_LIMIT, DRAIN_ABOVE = 32, 128, 4, 8
 PIPELINE, MAC_CYCLES, LEAST_SLACK = 6, 2, 10
 
 (COPYING, COPY_DONE, SKIP, PIM_MODE, SLACK, RESERVED, TURN, REFRESHING, DRAIN, FRESH) = range(10)
-(SOON, HEAD, MOVED, TAKEN, READS, WRITES, QUEUED_ALL, MAC_READY, RESULT_READY, PIM_DONE) = range(10, 20)
+(SOON, HEAD, MOVED, TAKEN, READS, WRITES, QUEUED_ALL, RESULT_READY, PIM_DONE) = range(10, 19)
 (ORDINARY_DONE, ROWS_LOGGED, UNANSWERED, OTHER_TAKEN, DUE, REFRESHED, COPIED, NOW, PIM_MORE, OTHER_MORE, WORDS) = range(
-    20, 31
+    19, 30
 )
 """Words of the controller. A row copy is under way, and until when; PIM waits for a refresh; a row of MACs is under way;
 cycles that it leaves before the refresh; its row; the bank queue whose turn it was; the rank being refreshed or -1; writes to
 drain; the pipeline is empty; the next cycle in which a rule allows more. Of the PIM stream [HEAD, MOVED) is in the command
-queue and [MOVED, TAKEN) before it; ordinary requests before and in the bank queues; when the next composite command and
-result are allowed; the last completions; rows in the log; reads under way. Ordinary requests taken; refreshes that fell due
+queue and [MOVED, TAKEN) before it; ordinary requests before and in the bank queues; when the next result is
+allowed; the last completions; rows in the log; reads under way. Ordinary requests taken; refreshes that fell due
 and those issued; the bank of a row copy; the cycle; whether more of each stream will come. Then how often each command was
 issued."""
 
@@ -59,26 +59,24 @@ FINISHED, PIM_HUNGRY, OTHER_HUNGRY, LOG_FULL = range(4)
 """How a call of the kernel ends: both streams are done, more of one is needed, or the log must be emptied."""
 
 
-@inner
+@bare
 def _slack(options, now):
     """Cycles to the next refresh."""
     return options[INTERVAL] - (now + 1) % options[INTERVAL]
 
 
-@inner
+@bare
 def _legal(tables, number, timing, words, command, target, now):
     """Whether the rules allow a command now; if not, when they will is noted."""
     at = ready_at(tables, timing, ZERO, number[command], target)
-    if command == MAC_READ:
-        at = max(at, words[MAC_READY])
-    elif command == RESULT:
+    if command == RESULT:
         at = max(at, words[RESULT_READY])
     if at > now:
         words[SOON] = min(words[SOON], at)
     return at <= now
 
 
-@inner
+@bare
 def _needed(options, rows, kind, row, bank):
     """The command that a bank needs next for a request."""
     dual = options[DUAL]
@@ -100,7 +98,7 @@ def _needed(options, rows, kind, row, bank):
     return PRE_PIM if dual and pim == row else ACT
 
 
-@inner
+@bare
 def of_all(tables, number, options, timing, rows, words, kind, row, first, count, target, now):
     """The first command that some of `count` banks needs and may have, or `kind` if all are ready: (command, bank)."""
     ready = 0
@@ -115,7 +113,7 @@ def of_all(tables, number, options, timing, rows, words, kind, row, first, count
     return kind, first
 
 
-@inner
+@bare
 def _estimate(options, rows, request):
     """How long a row copy or a row of MACs will take, as the controller estimates it."""
     if request[KIND] == COPY:
@@ -140,14 +138,14 @@ def _estimate(options, rows, request):
     return closing * options[CLOSE_CYCLES] + activates + columns
 
 
-@inner
+@bare
 def _meets_refresh(options, rows, words, request, now):
     slack = _slack(options, now) - _estimate(options, rows, request)
     words[SLACK] = max(0, slack)
     return slack > 0
 
 
-@inner
+@bare
 def pim_command(tables, number, options, timing, rows, words, pim, now):
     """What the head of the PIM queue allows: (command, bank)."""
     request = pim[words[HEAD]]
@@ -172,7 +170,7 @@ def pim_command(tables, number, options, timing, rows, words, pim, now):
     return of_all(tables, number, options, timing, rows, words, kind, row, ZERO, options[BANKS], target, now)
 
 
-@inner
+@bare
 def _may_close(rows, hits, queue, size, position, bank):
     """Whether a request may close the row of its bank: only the oldest, and after the hits that wait, up to a limit."""
     if position > 0:
@@ -183,16 +181,20 @@ def _may_close(rows, hits, queue, size, position, bank):
     return True
 
 
-@inner
+@bare
 def bank_command(tables, number, options, timing, rows, hits, words, queue, size, bank, copied, now):
     """The first command that a bank queue may issue: (command, position)."""
     if words[COPYING] and bank == copied:
         return NONE, ZERO
+    refused = 0  # commands that the bank may not have now, whichever request needs them
     for position in range(size):
         kind, row = queue[position, KIND], queue[position, ROW]
         if row == words[RESERVED]:
             continue
         command = _needed(options, rows, kind, row, bank)
+        if refused >> command & 1:
+            continue
+        refused |= 1 << command
         if not _legal(tables, number, timing, words, command, bank, now):
             continue
         if command == PRE and not _may_close(rows, hits, queue, size, position, bank):
@@ -210,11 +212,12 @@ def bank_command(tables, number, options, timing, rows, hits, words, queue, size
     return NONE, ZERO
 
 
-@inner
+@bare
 def issue(tables, number, options, timing, rows, hits, words, log, command, target, request, now):
     """Issue a command: its effects, the rows that it opens or closes, and the log."""
     if command != HEADER:
-        forbid(tables, timing, ZERO, number[command], target, now)
+        more = max(0, request[MACS] - PIPELINE) if command == MAC_READ else 0
+        forbid_run(tables, timing, ZERO, number[command], target, now, 1 + more, 0)
     if command == ACT:
         rows[0, target] = request[ROW]
     elif command == PRE:
@@ -227,8 +230,6 @@ def issue(tables, number, options, timing, rows, hits, words, log, command, targ
             rows[options[DUAL], tables[index]] = request[ROW]
     elif command in (RD, WR):
         hits[target] += 1
-    elif command == MAC_READ:
-        words[MAC_READY] = now + MAC_CYCLES * (max(request[MACS], PIPELINE) + 1)
     elif command == MAC and words[FRESH]:
         words[FRESH], words[RESULT_READY] = 0, now + PIPELINE
     elif command == RESULT:

@@ -70,6 +70,9 @@ def geometry(memory: dict[str, Any]) -> Geometry:
 
 
 Rules = dict[tuple[int, int], dict[int, int]]  # (preceding, level) -> {following: cycles}
+Columns = dict[
+    tuple[int, int, int], int
+]  # (preceding, level, following) -> cycles for each column of the preceding one
 
 
 def build_entries(words: list[int], machine: dict[str, Any], tree: Geometry) -> list[int]:
@@ -88,6 +91,7 @@ def build_entries(words: list[int], machine: dict[str, Any], tree: Geometry) -> 
 
     rules: Rules = {}
     beside: Rules = {}  # for the other nodes of a level
+    columns: Columns = {}
     windows: list[tuple[int, set[int], set[int], int, int, int]] = []
     rings: list[int] = []
     for rule in machine["constraint"]:
@@ -100,6 +104,8 @@ def build_entries(words: list[int], machine: dict[str, Any], tree: Geometry) -> 
             for first, second in product(before, after):
                 pairs = (beside if rule["siblings"] else rules).setdefault((first, level), {})
                 pairs[second] = max(cycles, pairs.get(second, 0))
+                if rule["column_cycles"]:
+                    columns[first, level, second] = rule["column_cycles"]
     _drop_weaker(rules, count)
     limited = {
         (level, command) for table in (rules, beside) for (_, level), pairs in table.items() for command in pairs
@@ -109,7 +115,7 @@ def build_entries(words: list[int], machine: dict[str, Any], tree: Geometry) -> 
     table = words[AT_ENTRY] = add([0] * (count * len(tree.paths) * int(ENTRY_FIELDS) + 1))
     for command, (name, description) in enumerate(machine["command"].items()):
         scope, echo = LEVELS.index(description["scope"]), machine["controller"]["echo"].get(name)
-        spacing = _spacing(rules, command)
+        spacing = _spacing(rules, command) if not description["min_columns"] else [0] * len(LEVELS)
         for target, path in enumerate(tree.paths):
             nodes = [*path[: scope + 1]]
             if machine["controller"]["waits_for_all"]:
@@ -120,6 +126,10 @@ def build_entries(words: list[int], machine: dict[str, Any], tree: Geometry) -> 
                 for level, node in enumerate(path)
                 for after, cycles in rules.get((command, level), {}).items()
             }
+            for (first, level, after), step in columns.items():
+                if first == command and level < len(path):
+                    slot = path[level] * count + after
+                    effects[slot] = (effects.get(slot, (0, 0))[0] + step * description["min_columns"], step)
             for level, node in enumerate(path[1:], 1):
                 for other in (other for other in below[path[level - 1]] if len(tree.paths[other]) == level + 1):
                     if other != node:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..analytic.links import all_gather_ns, all_reduce_bytes, all_reduce_ns, message_ns
+from ..analytic.links import all_gather_ns, all_reduce_bytes, all_reduce_ns, message_ns, transfer_ns
 from ..functional.errors import SimulationError
 from ..plan import Exchange
 
@@ -36,11 +36,15 @@ class LinkTime:
                 "devices needs"
             )
         size, devices = exchange.size_bytes, exchange.devices
+        if not size:  # the second half of a batch may be empty
+            return 0
         match exchange.kind:
             case "all_reduce":
                 time_ns, sent = all_reduce_ns(link, size, devices), all_reduce_bytes(link, size, devices)
             case "all_argmax":
                 time_ns, sent = all_gather_ns(link, size, devices), size * (devices - 1)
+            case "transfer":
+                time_ns, sent = transfer_ns(link, size, "pim"), size
             case "receive":
                 time_ns, sent = message_ns(link, size), 0
             case _:  # a send is timed where it is received

@@ -18,12 +18,15 @@ from . import pim as pim_time
 from .dram import refresh_all
 from .link import LinkTime
 from .pim_counters import COUNTERS
+from .pim_streams import Streams, build_streams, larger, no_streams
 from .tables import (
     AT_LOG_SIZE,
+    CHANNEL_FACTS,
     DONE,
     END,
     FAULTED,
     FINISHED,
+    HANDED_FROM,
     LOG_FIELDS,
     STREAM,
     TIME,
@@ -31,8 +34,11 @@ from .tables import (
     build_dram,
     command_names,
 )
+from .xpu import XpuTime
 
-SLACK_PS = 50_000  # how far a program may run ahead of another one before they take turns
+SLACK_PS = 50_000  # how far a program of the NPU may run ahead of another one before they take turns
+AHEAD_PS = 500_000  # the same beside a program of the PIM, whose commands go along in time with every transfer
+QUEUE, LONGEST_QUEUE = 1024, 1 << 16  # instructions of a channel that are decoded ahead
 
 
 class TimingError(SimulationError):
@@ -72,7 +78,12 @@ class TimingModel:
         self.sequences = np.zeros((0, len(SEQUENCE_FIELDS)), np.int64)
         self.pages = NO_PAGES
         self._vector_free = np.zeros(1, np.int64)
+        self._no_streams = no_streams()
         self.link = LinkTime(self.machine)
+        self.xpu: XpuTime | None = None
+        if any(program.device == "xpu" for program in self.programs):
+            self.xpu = XpuTime(self.machine)
+            self.clocks_ps["xpu"] = 1
         self._running: list[_Walk | _Transfer] = []
         self._begun = 0
         self._by_program: dict[int, _Launches] = {}
@@ -87,19 +98,24 @@ class TimingModel:
         return self.advance()[1]
 
     def unit(self, program_index: int) -> str:
-        """What a launch of a program has to itself: "pim", the "arrays" of the NPU, or, if it uses none, its "vector" side."""
+        """What a launch of a program has to itself: "pim", "xpu", the "arrays" of the NPU, or, if it uses none, its "vector" side."""
         program = self.programs[program_index]
         if program.device not in self.clocks_ps:
-            raise TimingError(f"program {program.name} is for {program.device}, expected npu or pim")
-        if program.device == "pim":
-            return "pim"
+            raise TimingError(f"program {program.name} is for {program.device}, expected npu, pim or xpu")
+        if program.device != "npu":
+            return program.device
         return "arrays" if np.isin(program.code[:, 0], npu_time.ARRAY_OPCODES).any() else "vector"
 
     def begin(self, program_index: int, arguments: np.ndarray, start_ps: int) -> int:
         """Start a program at `start_ps` with `arguments` in its first registers; the number of the launch."""
         program, unit = self.programs[program_index], self.unit(program_index)
-        if any(walk.unit == unit for walk in self._walks()):
+        if any(walk.unit == unit for walk in self._running):
             raise TimingError(f"program {program.name}: unit {unit} of the machine is still running another launch")
+        if self.xpu is not None and unit == "xpu":
+            launches = self._by_program.setdefault(program_index, _Launches(program))
+            time_ps = self.xpu.run(program, arguments.tolist(), self.sequences.tolist(), launches.by_tag)
+            launches.add(time_ps, [0 * counts for counts in self._totals()])
+            return self._transfer(unit, start_ps, time_ps)
         walk = _Walk(self._begun, program_index, unit, program, arguments, start_ps, self.clocks_ps[program.device])
         self._begun += 1
         self._refresh(start_ps, walk)
@@ -108,19 +124,27 @@ class TimingModel:
             start = int(walk.place[TIME])
             walk.queues = npu_time.build_queues(self.arrays, program.semaphores, start, self._vector_free)
         else:
+            walk.place[HANDED_FROM] = walk.place[TIME]
             for word in (STREAM, DONE):
                 places = self.dram.channels[:, word]
                 np.maximum(places, walk.place[TIME], out=places)
         self._running.append(walk)
-        self._by_program.setdefault(program_index, _Launches(program))
+        launches = self._by_program.setdefault(program_index, _Launches(program))
+        if program.device == "pim":
+            channels = self.machine["memory"]["channels"]
+            walk.streams = build_streams(channels, QUEUE, launches.by_tag, walk.place)
         self._first_ps = start_ps if self._first_ps is None else min(self._first_ps, start_ps)
         return walk.number
 
     def begin_exchange(self, exchange: Exchange, start_ps: int) -> int:
         """Start an exchange on the link at `start_ps`; the number of the launch."""
+        return self._transfer("link", start_ps, self.link.run(exchange))
+
+    def _transfer(self, unit: str, start_ps: int, time_ps: int) -> int:
+        """Start what takes a known time and touches no memory channel."""
         number = self._begun
         self._begun += 1
-        self._running.append(_Transfer(number, start_ps + self.link.run(exchange)))
+        self._running.append(_Transfer(number, start_ps + time_ps, unit))
         self._first_ps = start_ps if self._first_ps is None else min(self._first_ps, start_ps)
         return number
 
@@ -135,8 +159,7 @@ class TimingModel:
             walk = min(side_by_side, key=lambda one: one.now_ps)
             if isinstance(walk, _Transfer) or walk.finished:
                 break
-            others = [one.now_ps for one in side_by_side if one is not walk]
-            self._step(walk, min(others) + SLACK_PS if others else None)
+            self._step(walk, self._horizon(walk, side_by_side))
         self._running.remove(walk)
         if isinstance(walk, _Transfer):
             self._last_ps = max(self._last_ps, walk.now_ps)
@@ -146,6 +169,14 @@ class TimingModel:
         self._by_program[walk.index].add(finish_ps - walk.start_ps, walk.counters)
         self._last_ps = max(self._last_ps, finish_ps)
         return walk.number, finish_ps
+
+    def _horizon(self, walk: "_Walk", side_by_side: list["_Walk | _Transfer"]) -> int | None:
+        """How far a program may go before what runs beside it has caught up, in ps; None: it is alone."""
+        others = [one for one in side_by_side if one is not walk]
+        if walk.unit == "pim":
+            return min((one.now_ps for one in others), default=None)
+        ahead = [AHEAD_PS if isinstance(one, _Walk) and one.unit == "pim" else SLACK_PS for one in others]
+        return min((one.now_ps + more for one, more in zip(others, ahead, strict=True)), default=None)
 
     def _step(self, walk: "_Walk", horizon_ps: int | None) -> None:
         """Advance one program to its end, or to the first instruction that starts after the horizon."""
@@ -168,16 +199,23 @@ class TimingModel:
                 np.int64(horizon),
             )
             if program.device == "npu":
+                memory = (self.dram.tables, self.dram.state, self._streams_beside())
                 counters = (self._npu_counters, launches.by_tag, self._fault)
-                status = npu_time.run_npu(self.dram.tables, self.dram.state, self.npu, walk.queues, *place, *counters)
+                status = npu_time.run_npu(*memory, self.npu, walk.queues, *place, *counters)
             else:
-                counters = (self._pim_counters, launches.by_tag, self._fault)
-                status = pim_time.run_pim(self.dram.tables, self.dram.state, *place, *counters)
+                memory = (self.dram.tables, self.dram.state, walk.streams)
+                status = pim_time.run_pim(*memory, *place, self._pim_counters, self._fault)
+                if status == pim_time.FULL and walk.streams.items.shape[1] < LONGEST_QUEUE:
+                    walk.streams = larger(walk.streams, self.dram.channels[:, :CHANNEL_FACTS])
             if status == FAULTED:
                 raise TimingError(str(fault_error(program, self._fault)))
             walk.finished = status == FINISHED
             self._hand_over(program)
         walk.count(before, self._totals())
+
+    def _streams_beside(self) -> Streams:
+        """The queues of the PIM program that is running."""
+        return next((walk.streams for walk in self._walks() if walk.streams is not None), self._no_streams)
 
     def _hand_over(self, program: Program) -> None:
         """Give the rows of the log to whoever wants them, and begin it anew."""
@@ -214,7 +252,9 @@ class TimingModel:
         """Counts, bytes, busy cycles and energy of all launches, of each program under `programs`, and number, bytes and
         time of each kind of exchange with other devices under `exchanges`."""
         elapsed = self._last_ps - (self._first_ps or 0)
-        whole = self._describe(self._totals(), elapsed, self.link.sent_bytes)
+        whole = self._describe(
+            self._totals(), elapsed, self.link.sent_bytes, None if self.xpu is None else self.xpu.events
+        )
         programs = {}
         for index, launches in self._by_program.items():
             entry = self._describe(launches.counters, launches.time_ps)
@@ -224,7 +264,9 @@ class TimingModel:
         exchanges = {kind: vars(count).copy() for kind, count in self.link.counts.items()}
         return {**whole, "programs": programs, "exchanges": exchanges}
 
-    def _describe(self, counters: list[np.ndarray], elapsed_ps: int, link_bytes: int = 0) -> dict[str, Any]:
+    def _describe(
+        self, counters: list[np.ndarray], elapsed_ps: int, link_bytes: int = 0, xpu_events: dict[str, int] | None = None
+    ) -> dict[str, Any]:
         issued, npu_counters, pim_counters = counters
         commands = {name: int(count) for name, count in zip(self.commands, issued, strict=True)}
         npu = {name: int(npu_counters[index]) for index, name in enumerate(self._npu_names)}
@@ -243,8 +285,10 @@ class TimingModel:
             "pim_buffer_byte": pim["buffer_bytes"],
             "softmax_element": pim["softmax_elements"],
             "link_bit": 8 * link_bytes,
+            **(xpu_events or {}),
         }
-        energy = energy_fj(self.machine, commands, events, elapsed_ps)
+        parts = self._parts(commands, pim)
+        energy = energy_fj(self.machine, parts, events, elapsed_ps)
         return {
             "time_ps": elapsed_ps,
             "commands": commands,
@@ -272,8 +316,19 @@ class TimingModel:
             "instructions": {"npu": npu["instructions"], "pim": pim["instructions"]},
             "events": events,
             "energy_fj": energy,
-            "energy_missing": missing(self.machine, commands, events),
+            "energy_missing": missing(self.machine, parts, events),
         }
+
+    def _parts(self, commands: dict[str, int], pim: dict[str, int]) -> dict[str, int]:
+        """Commands whose energy counts: those that hold MACs and a result as these."""
+        instructions = self.machine["pim"]["instruction"]
+        joined = instructions.get("read_acc", {}).get("joined", "")
+        if not joined:
+            return commands
+        (mac,), (result,) = instructions["mac"]["commands"], instructions["read_acc"]["commands"]
+        columns = pim["mac_columns"] // instructions["mac"]["columns_per_command"]
+        parts = {name: count for name, count in commands.items() if name != joined}
+        return parts | {mac: columns, result: commands[result] + commands[joined]}
 
 
 class _Walk:
@@ -294,6 +349,7 @@ class _Walk:
         self.place = np.zeros(WALK_FIELDS, np.int64)
         self.place[[TIME, END]] = -(-start_ps // clock_ps)
         self.queues: Any = None
+        self.streams: Streams | None = None
         self.finished = False
         self.counters: list[Any] = [0, 0, 0]
 
@@ -308,10 +364,11 @@ class _Walk:
 
 
 class _Transfer(NamedTuple):
-    """An exchange that is on the link until `now_ps`."""
+    """An exchange, or a program of the xPU, that has its unit until `now_ps`."""
 
     number: int
     now_ps: int
+    unit: str
 
 
 class _Launches:

@@ -3,12 +3,11 @@
 import numpy as np
 
 from ...backends.isa.pim import PIM
-from ...backends.isa.spec import HEADER
+from ...backends.isa.spec import HEADER as WORDS
 from ..functional.dispatch import FAILED, FAULT_PC, LAST_CONTROL, MAX_INT, columns, control, fetch, within
 from ..functional.dispatch import FINISHED as HALTED
 from ..functional.jit import bare, bare_entry
 from . import pim_heads
-from .dram import access, command_field, first_target, issue, issue_row_command, refresh, row_slot, set_mode
 from .pim_counters import (
     BUFFER,
     COPIED,
@@ -22,57 +21,63 @@ from .pim_counters import (
     SOFTMAX_ELEMENTS,
     WRITTEN,
 )
+from .pim_streams import (
+    ACCESS_READ,
+    ACCESS_WRITE,
+    ACTIVATE,
+    COPY_ROW,
+    FIRST,
+    FOURTH,
+    HANDED,
+    KIND,
+    MAC,
+    MAC_READ,
+    PRECHARGE,
+    READ_ACC,
+    SCATTER,
+    SECOND,
+    TAG,
+    THIRD,
+    WRITE_BUFFER,
+    advance,
+    next_command,
+)
 from .tables import (
     ACCESS_BYTES,
-    AT_BANK,
-    AT_DUE,
-    AT_INSTRUCTION,
-    AT_WRITE_QUEUE,
     BANKS,
     CHANNEL_WORDS,
     CHANNELS,
     COLUMN_BYTES,
-    COLUMNS_PER_COMMAND,
-    COMMANDS,
     DONE,
-    DUAL,
     END,
-    EXTRA_SLOTS,
     FAULTED,
-    FILL_CYCLES,
     FINISHED,
-    FIRST_COMMAND,
+    HAND_OVER,
+    HANDED_FROM,
+    HANDED_OVER,
+    HEAD,
+    HEADER,
     HEADS,
-    INSTRUCTION_FIELDS,
+    IDLE,
+    JOINED,
     LANES,
-    LATENCY,
-    MEMBERS,
-    NODE_COUNT,
-    NODE_FIELDS,
-    NODES,
+    NEXT,
     NONE,
     ONE,
+    OPENING,
     PAUSED,
     PC,
     QUEUE_END,
-    QUEUED,
-    RD,
-    REFRESH_INTERVAL,
-    REFRESH_NODES,
-    REPEAT,
+    RELEASED,
     SOFTMAX_LATENCY,
     SOFTMAX_RATE,
-    SPACING,
     STREAM,
-    TARGET,
+    TAIL,
     TIME,
-    WR,
-    WRITE_QUEUE,
+    WAITING,
     ZERO,
     numbers,
 )
-
-_WRITE_BUFFER, _COPY_ROW, _ACTIVATE, _MAC, _READ_ACC, _PRECHARGE, _SCATTER = numbers(0, 7)
 
 _write_buffer, _copy_row, _activate, _mac, _read_acc, _precharge = (
     columns(PIM[name]) for name in ("write_buffer", "copy_row", "activate", "mac", "read_acc", "precharge")
@@ -97,38 +102,227 @@ def _columns_of(field):
 
 _CHANNEL, _CHANNELS = (_columns_of(field) for field in ("channel", "channels"))
 _BANK, _BANKS = (_columns_of(field) for field in ("bank", "banks"))
-_TAG = HEADER.index("tag")
+_TAG = WORDS.index("tag")
 
+_KIND_OF = {
+    "write_buffer": WRITE_BUFFER,
+    "copy_row": COPY_ROW,
+    "activate": ACTIVATE,
+    "mac": MAC,
+    "read_acc": READ_ACC,
+    "precharge": PRECHARGE,
+    "scatter": SCATTER,
+    "read": ACCESS_READ,
+    "write": ACCESS_WRITE,
+}
+_KINDS = np.full(1 + max(opcode.number for opcode in PIM.opcodes), -1, np.int64)
+for _name, _kind in _KIND_OF.items():
+    _KINDS[PIM[_name].number] = _kind
 _F16, _F32 = np.int64(2), np.int64(4)  # bytes
 
 
+FULL, _IN_ORDER = numbers(4, 6)
+"""More of what walking returns: the queue of a channel is full; an instruction is not for the queues."""
+
+
 @bare_entry
-def run_pim(tables, state, code, terms, registers, sequences, pages, row, walk, horizon, counters, by_tag, fault):
-    """Walk a program on from where it stands, up to memory cycle `horizon`; walk[END] is its end when FINISHED."""
+def run_pim(tables, state, streams, code, terms, registers, sequences, pages, row, walk, horizon, counters, fault):
+    """Walk a program on from where it stands, up to memory cycle `horizon`; walk[END] is its end when FINISHED.
+
+    FULL: a channel might go on if its queue were longer.
+    """
     while True:
-        fault[FAULT_PC] = walk[PC]
-        fetch(code, terms, registers, walk[PC], row)
-        if row[0] <= LAST_CONTROL:
-            following = control(code, terms, registers, sequences, pages, walk[PC], row, fault)
-            if following == HALTED:
-                walk[END] = _latest(tables, state, walk[END])
-                return FINISHED
-            if following == FAILED:
-                return FAULTED
-            walk[PC] = following
-            continue
-        if horizon < MAX_INT:
-            walk[TIME] = _latest(tables, state, walk[END])
-            if walk[TIME] > horizon:
-                return PAUSED
-        if not _fits(tables, row, fault) or not _execute(tables, state, row, counters):
+        status = _decode(tables, state, streams, code, terms, registers, sequences, pages, row, walk, counters, fault)
+        if status == FAULTED:
             return FAULTED
-        end = _end_of(tables, state, row, walk[END])
-        counters[INSTRUCTIONS] += 1
-        by_tag[row[_TAG], 0] += 1
-        by_tag[row[_TAG], 1] += end - walk[END]
-        walk[END] = end
+        for channel in range(tables[CHANNELS]):
+            advance(tables, state, streams, channel, horizon)
+        counters[MAC_BUSY] += streams.busy[0]
+        streams.busy[0] = 0
+        following = _next(tables, state, streams)
+        if following < IDLE:
+            walk[TIME] = following
+            return FULL if status == FULL else PAUSED
+        if status == FINISHED:
+            walk[END] = _latest(tables, state, walk[END])
+            return FINISHED
+        if status == _IN_ORDER:
+            _execute_in_order(tables, state, row, counters)
+            end = _latest(tables, state, walk[END])
+            _count(streams, row, counters)
+            streams.by_tag[row[_TAG], 1] += end - walk[END]
+            walk[END] = end
+            walk[PC] += 1
+            walk[WAITING] = 0
+            if horizon < MAX_INT:
+                walk[TIME] = end
+                return PAUSED
+
+
+@bare
+def _next(tables, state, streams):
+    """When the first channel goes on that has something to do; IDLE: none has."""
+    following = IDLE
+    for channel in range(tables[CHANNELS]):
+        if state[_base(tables, channel) + NEXT] < IDLE:
+            following = min(following, next_command(tables, state, streams, channel))
+    return following
+
+
+@bare
+def _decode(tables, state, streams, code, terms, registers, sequences, pages, row, walk, counters, fault):
+    """Put instructions in the queues of their channels, up to one that is for all together, or that has no room."""
+    status = FINISHED
+    while True:
+        if not walk[WAITING]:
+            fault[FAULT_PC] = walk[PC]
+            fetch(code, terms, registers, walk[PC], row)
+            if row[0] <= LAST_CONTROL:
+                following = control(code, terms, registers, sequences, pages, walk[PC], row, fault)
+                if following == HALTED:
+                    break
+                if following == FAILED:
+                    return FAULTED
+                walk[PC] = following
+                continue
+            if not _fits(tables, row, fault):
+                return FAULTED
+        walk[WAITING] = 1
+        if _KINDS[row[0]] < 0 or (tables[HEADS] and pim_heads.of_heads(row[0])):
+            status = _IN_ORDER
+            break
+        first, count = row[_CHANNEL[row[0]]], ONE
+        if _CHANNELS[row[0]] >= 0:
+            count = row[_CHANNELS[row[0]]]
+        if not _have_room(tables, state, streams, first, count):
+            return FULL
+        for channel in range(first, first + count):
+            _push(tables, state, streams, channel, row, walk)
+        _count(streams, row, counters)
+        _count_work(tables, row, count, counters)
         walk[PC] += 1
+        walk[WAITING] = 0
+    for channel in range(tables[CHANNELS]):
+        _release(tables, state, channel)
+    return status
+
+
+@bare
+def _release(tables, state, channel):
+    """Let everything in a queue be issued."""
+    base = _base(tables, channel)
+    if state[base + RELEASED] < state[base + TAIL]:
+        state[base + RELEASED] = state[base + TAIL]
+        state[base + NEXT] = min(state[base + NEXT], ZERO)
+
+
+@bare
+def _have_room(tables, state, streams, first, count):
+    capacity = streams.items.shape[1]
+    for channel in range(first, first + count):
+        base = _base(tables, channel)
+        if state[base + TAIL] - state[base + HEAD] >= capacity:
+            if state[base + RELEASED] == state[base + HEAD]:
+                _release(tables, state, channel)  # a row longer than the queue: its end is not known in time
+            return False
+    return True
+
+
+@bare
+def _push(tables, state, streams, channel, row, walk):
+    """Put an instruction in the queue of a channel.
+
+    What begins a row is not issued before its end is known, and MACs not before it is known what follows them, where the
+    machine has headers or joins MACs and results.
+    """
+    base, mask = _base(tables, channel), streams.items.shape[1] - 1
+    kind, opcode = _KINDS[row[0]], row[0]
+    tail = state[base + TAIL]
+    if kind == READ_ACC and tables[JOINED] >= 0 and state[base + RELEASED] < tail:
+        before = streams.items[channel, (tail - 1) & mask]
+        if before[KIND] == MAC:
+            before[KIND] = MAC_READ
+            _add_to_row(tables, state, streams, channel, ZERO, ONE)
+            walk[HANDED_OVER] += 1
+            if tables[HEADER] < 0:
+                _release(tables, state, channel)
+            return
+    item = streams.items[channel, tail & mask]
+    item[KIND], item[TAG], item[HANDED] = kind, row[_TAG], _hand_over(tables, walk, row)
+    if kind == ACTIVATE:
+        item[FIRST], item[SECOND], item[THIRD] = row[_activate.row], 0, 0
+        state[base + OPENING] = tail
+    elif kind == MAC:
+        item[FIRST], item[SECOND] = row[_mac.column], row[_mac.columns]
+        _add_to_row(tables, state, streams, channel, row[_mac.columns], ZERO)
+    elif kind == READ_ACC:
+        _add_to_row(tables, state, streams, channel, ZERO, ONE)
+    elif kind == PRECHARGE:
+        state[base + OPENING] = NONE
+    elif kind == WRITE_BUFFER:
+        item[FIRST] = row[_write_buffer.columns]
+    elif kind == COPY_ROW:
+        item[FIRST], item[SECOND] = row[_copy_row.bank], row[_copy_row.row]
+        item[THIRD], item[FOURTH] = row[_copy_row.column], row[_copy_row.columns]
+    elif kind == SCATTER:
+        item[FIRST], item[SECOND], item[THIRD] = row[_scatter.row], row[_scatter.offset], row[_scatter.banks]
+    else:
+        unit, offset = tables[ACCESS_BYTES], row[_write.offset]
+        item[FIRST], item[SECOND] = row[_write.bank], row[_write.row]
+        item[THIRD], item[FOURTH] = offset // unit, (offset + row[_write.bytes] - 1) // unit
+        if row[_write.bytes] <= 0:
+            return
+    state[base + TAIL] = tail + 1
+    waits = (opcode == _OP_ACTIVATE and tables[HEADER] >= 0) or (kind == MAC and tables[JOINED] >= 0)
+    if not waits and (tables[HEADER] < 0 or state[base + OPENING] < 0):
+        _release(tables, state, channel)
+
+
+@bare
+def _add_to_row(tables, state, streams, channel, columns, results):
+    """Count MAC columns and results for the header of the row that they belong to."""
+    base = _base(tables, channel)
+    if state[base + OPENING] >= state[base + HEAD]:
+        item = streams.items[channel, state[base + OPENING] & (streams.items.shape[1] - 1)]
+        item[SECOND] += columns
+        item[THIRD] += results
+
+
+@bare
+def _hand_over(tables, walk, row):
+    """From which cycle on a channel may issue an instruction, as the front end hands over one after the other."""
+    if tables[HAND_OVER] == 0:
+        return ZERO
+    at = walk[HANDED_FROM] + walk[HANDED_OVER] // tables[HAND_OVER]
+    walk[HANDED_OVER] += row[_mac.columns] if row[0] == _OP_MAC else ONE
+    return at
+
+
+@bare
+def _count(streams, row, counters):
+    counters[INSTRUCTIONS] += 1
+    streams.by_tag[row[_TAG], 0] += 1
+
+
+@bare
+def _count_work(tables, row, channels, counters):
+    """Count what an instruction does in its channels."""
+    opcode, column = row[0], tables[COLUMN_BYTES]
+    if opcode == _OP_MAC:
+        counters[MAC_COLUMNS] += row[_mac.columns] * channels
+        counters[MACS] += row[_mac.columns] * channels * tables[LANES] * tables[BANKS]
+    elif opcode == _OP_READ_ACC:
+        counters[RESULT] += row[_read_acc.banks] * _F32 * channels
+    elif opcode == _OP_WRITE_BUFFER:
+        counters[BUFFER] += row[_write_buffer.columns] * column * channels
+    elif opcode == _OP_COPY_ROW:
+        counters[COPIED] += row[_copy_row.columns] * column * channels
+    elif opcode == _OP_WRITE:
+        counters[WRITTEN] += row[_write.bytes]
+    elif opcode == _OP_READ:
+        counters[READ] += row[_write.bytes]
+    elif opcode == _OP_SCATTER:
+        counters[WRITTEN] += row[_scatter.banks] * _F16
 
 
 @bare
@@ -152,218 +346,21 @@ def _base(tables, channel):
 
 
 @bare
-def _end_of(tables, state, row, at):
-    """When the channels of an instruction are through with it, at the earliest `at`."""
-    first, count = ZERO, tables[CHANNELS]
-    if _CHANNEL[row[0]] >= 0:
-        first = row[_CHANNEL[row[0]]]
-        count = row[_CHANNELS[row[0]]] if _CHANNELS[row[0]] >= 0 else ONE
-    return _through(tables, state, first, count, at)
-
-
-@bare
 def _latest(tables, state, at):
     """When all channels are through with the instructions so far."""
-    return _through(tables, state, ZERO, tables[CHANNELS], at)
-
-
-@bare
-def _through(tables, state, first, count, at):
-    for channel in range(first, first + count):
+    for channel in range(tables[CHANNELS]):
         base = _base(tables, channel)
         at = max(at, max(state[base + STREAM], max(state[base + DONE], state[base + QUEUE_END])))
     return at
 
 
 @bare
-def _execute(tables, state, row, counters):
-    opcode, tag = row[0], row[_TAG]
-    column = tables[COLUMN_BYTES]
-    if tables[HEADS] and pim_heads.of_heads(opcode):
-        pim_heads.execute(tables, state, row, tag, counters)
-        return True
-    if opcode == _OP_MAC:
-        count, first, number = row[_mac.columns], row[_mac.channel], row[_mac.channels]
-        for channel in range(first, first + number):
-            base = _base(tables, channel)
-            open_row = state[row_slot(tables, base, tables[DUAL], ZERO)]
-            counters[MAC_BUSY] += _commands(tables, state, base, _MAC, open_row, row[_mac.column], count, tag)
-        counters[MAC_COLUMNS] += count * number
-        counters[MACS] += count * number * tables[LANES] * tables[BANKS]
-    elif opcode == _OP_ACTIVATE:
-        for channel in range(row[_activate.channel], row[_activate.channel] + row[_activate.channels]):
-            _open(tables, state, _base(tables, channel), row[_activate.row], tag)
-    elif opcode == _OP_PRECHARGE:
-        for channel in range(row[_precharge.channel], row[_precharge.channel] + row[_precharge.channels]):
-            _close(tables, state, _base(tables, channel), tag)
-    elif opcode == _OP_READ_ACC:
-        number = row[_read_acc.channels]
-        for channel in range(row[_read_acc.channel], row[_read_acc.channel] + number):
-            _commands(tables, state, _base(tables, channel), _READ_ACC, NONE, NONE, ZERO, tag)
-        counters[RESULT] += row[_read_acc.banks] * _F32 * number
-    elif opcode == _OP_WRITE_BUFFER:
-        number = row[_write_buffer.channels]
-        for channel in range(row[_write_buffer.channel], row[_write_buffer.channel] + number):
-            _commands(tables, state, _base(tables, channel), _WRITE_BUFFER, NONE, NONE, row[_write_buffer.columns], tag)
-        counters[BUFFER] += row[_write_buffer.columns] * column * number
-    elif opcode == _OP_COPY_ROW:
-        number = row[_copy_row.channels]
-        for channel in range(row[_copy_row.channel], row[_copy_row.channel] + number):
-            _copy(tables, state, _base(tables, channel), row, tag)
-        counters[COPIED] += row[_copy_row.columns] * column * number
-    elif opcode in (_OP_WRITE, _OP_READ):
-        write = opcode == _OP_WRITE
-        command, base = tables[WR] if write else tables[RD], _base(tables, row[_write.channel])
-        bank, offset, size = row[_write.bank], row[_write.offset], row[_write.bytes]
-        _ordinary(tables, state, base, bank, row[_write.row], offset, size, command, tag)
-        counters[WRITTEN if write else READ] += row[_write.bytes]
-    elif opcode == _OP_SCATTER:
-        base, banks = _base(tables, row[_scatter.channel]), row[_scatter.banks]
-        if tables[_entry(tables, _SCATTER) + COMMANDS]:
-            _open(tables, state, base, row[_scatter.row], tag)
-            column = row[_scatter.offset] // tables[ACCESS_BYTES]
-            _commands(tables, state, base, _SCATTER, row[_scatter.row], column, ZERO, tag)
-            for bank in range(tables[BANKS]):  # such a write ends with a precharge
-                state[row_slot(tables, base, tables[DUAL], bank)] = NONE
-        else:
-            for bank in range(banks):
-                _ordinary(tables, state, base, bank, row[_scatter.row], row[_scatter.offset], _F16, tables[WR], tag)
-        counters[WRITTEN] += banks * _F16
-    elif opcode == _OP_SOFTMAX:
+def _execute_in_order(tables, state, row, counters):
+    """Execute an instruction that is for all channels together, or of attention by heads; all before it are done."""
+    if tables[HEADS] and pim_heads.of_heads(row[0]):
+        pim_heads.execute(tables, state, row, row[_TAG], counters)
+    elif row[0] == _OP_SOFTMAX:
         _barrier(tables, state, row[_softmax.rows] * row[_softmax.cols], counters)
-    else:
-        return False
-    return True
-
-
-@bare
-def _entry(tables, instruction):
-    return tables[AT_INSTRUCTION] + instruction * INSTRUCTION_FIELDS
-
-
-@bare
-def _finish(tables, state, base, command, last):
-    """Note when a command issued in cycle `last` takes effect; the next place in the stream."""
-    state[base + DONE] = max(state[base + DONE], last + command_field(tables, command, LATENCY))
-    return last + 1
-
-
-@bare
-def _commands(tables, state, base, instruction, row, column, columns_, tag):
-    """Issue the commands of an instruction, `columns_` 0 if it has none, at the channel's place in its stream; cycles its
-    first command keeps busy."""
-    _empty_queue(tables, state, base)
-    entry = _entry(tables, instruction)
-    column = column // tables[entry + COLUMNS_PER_COMMAND] if column > 0 else column
-    at = state[base + STREAM] + tables[entry + EXTRA_SLOTS]
-    begin, busy = np.int64(-1), np.int64(0)
-    for index in range(tables[entry + COMMANDS]):
-        command = tables[tables[entry + FIRST_COMMAND] + index]
-        count = tables[entry + REPEAT]
-        if columns_ > 0:
-            count *= -(-columns_ // tables[entry + COLUMNS_PER_COMMAND])
-        target = first_target(tables, command)
-        at = set_mode(tables, state, base, command, at, tag)
-        first = issue(tables, state, base, command, target, at, count, row, column, tag)
-        spacing = command_field(tables, command, SPACING)
-        if begin < 0:
-            begin, busy = first, count * spacing
-        at = _finish(tables, state, base, command, first + (count - 1) * spacing)
-    state[base + STREAM] = max(at, begin + tables[entry + FILL_CYCLES])
-    return busy
-
-
-@bare
-def _row_commands(tables, state, base, instruction, row, tag):
-    """Issue the row command of an instruction to every node that it goes to; row -1 closes, where a row is open."""
-    _empty_queue(tables, state, base)
-    entry = _entry(tables, instruction)
-    at = state[base + STREAM] + tables[entry + EXTRA_SLOTS]
-    for index in range(tables[entry + COMMANDS]):
-        command = tables[tables[entry + FIRST_COMMAND] + index]
-        nodes = command_field(tables, command, NODES)
-        for node in range(nodes, nodes + command_field(tables, command, NODE_COUNT) * NODE_FIELDS, NODE_FIELDS):
-            if not _set_rows(tables, state, base, node, row):
-                continue
-            at = set_mode(tables, state, base, command, at, tag)
-            at = issue_row_command(tables, state, base, command, tables[node + TARGET], at, row, tag)
-            at = _finish(tables, state, base, command, at)
-    state[base + STREAM] = at
-
-
-@bare
-def _set_rows(tables, state, base, node, row):
-    """Set the row that PIM commands see open in a node's banks; whether that changes any."""
-    changed = False
-    for index in range(tables[node + MEMBERS], tables[node + NODE_FIELDS + MEMBERS]):
-        slot = row_slot(tables, base, tables[DUAL], tables[index])
-        changed |= state[slot] != row
-        state[slot] = row
-    return changed
-
-
-@bare
-def _close(tables, state, base, tag):
-    """Close the rows that PIM commands see: all of them with one row buffer, else those of the PIM side."""
-    _row_commands(tables, state, base, _PRECHARGE, NONE, tag)
-
-
-@bare
-def _open(tables, state, base, row, tag):
-    """Close what is open, refresh what is due, then open `row` in all banks."""
-    _empty_queue(tables, state, base)
-    _refresh(tables, state, base, tables[REFRESH_INTERVAL])  # these fell due in idle time
-    for bank in range(tables[BANKS]):
-        if state[row_slot(tables, base, tables[DUAL], bank)] >= 0:
-            _close(tables, state, base, tag)
-            break
-    _refresh(tables, state, base, ZERO)
-    _row_commands(tables, state, base, _ACTIVATE, row, tag)
-
-
-@bare
-def _refresh(tables, state, base, overdue):
-    """Issue the refreshes that have been due for at least `overdue` cycles."""
-    now = state[base + STREAM]
-    for node in range(tables[REFRESH_NODES]):
-        if now - overdue >= state[base + tables[AT_DUE] + node]:
-            refresh(tables, state, base, node, now)
-
-
-@bare
-def _copy(tables, state, base, row, tag):
-    """Copy columns of an ordinarily opened row to the global buffer."""
-    _empty_queue(tables, state, base)
-    entry = _entry(tables, _COPY_ROW)
-    command, bank = tables[tables[entry + FIRST_COMMAND]], tables[tables[AT_BANK] + row[_copy_row.bank]]
-    width = tables[entry + COLUMNS_PER_COMMAND]
-    count, column = tables[entry + REPEAT] * -(-row[_copy_row.columns] // width), row[_copy_row.column] // width
-    at = state[base + STREAM] + tables[entry + EXTRA_SLOTS]
-    last = access(tables, state, base, bank, row[_copy_row.row], column, command, count, at, tag)
-    state[base + STREAM] = _finish(tables, state, base, command, last)
-
-
-@bare
-def _ordinary(tables, state, base, bank, row, offset, size, command, tag):
-    """Read or write bytes of one row; what stands in the queue waits for its own bank only, others come after all of it."""
-    if size <= 0:
-        return
-    column = offset // tables[ACCESS_BYTES]
-    count = (offset + size - 1) // tables[ACCESS_BYTES] - column + 1
-    target = tables[tables[AT_BANK] + bank]
-    entry = base + tables[AT_WRITE_QUEUE] + state[base + QUEUED]
-    at = max(state[base + STREAM], state[entry])
-    last = access(tables, state, base, target, row, column, command, count, at, tag)
-    state[entry] = _finish(tables, state, base, command, last)
-    state[base + QUEUED] = (state[base + QUEUED] + 1) % WRITE_QUEUE
-    state[base + QUEUE_END] = max(state[base + QUEUE_END], state[entry])
-    state[base + STREAM] = at + 1
-
-
-@bare
-def _empty_queue(tables, state, base):
-    """What follows in the stream waits for the ordinary accesses before it."""
-    state[base + STREAM] = max(state[base + STREAM], state[base + QUEUE_END])
 
 
 @bare

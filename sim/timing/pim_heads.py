@@ -35,6 +35,7 @@ from .tables import (
     NONE,
     ONE,
     PRE_PIM,
+    QUEUE_END,
     REFRESH_NODES,
     RUNS,
     SPACING,
@@ -141,9 +142,10 @@ def _close_section(state, base, at):
 @bare
 def _meet(state, base):
     """Begin after whatever else was issued in the channel since its last instruction of heads."""
-    if state[base + STREAM] != state[base + HEAD_STREAM]:
-        state[base + MAC_STREAM] = state[base + HEAD_STREAM] = state[base + STREAM]
-        _close_section(state, base, state[base + STREAM])
+    if state[base + STREAM] != state[base + HEAD_STREAM] or state[base + QUEUE_END] > state[base + STREAM]:
+        at = max(state[base + STREAM], state[base + QUEUE_END])
+        state[base + MAC_STREAM] = state[base + HEAD_STREAM] = state[base + STREAM] = at
+        _close_section(state, base, at)
 
 
 @bare

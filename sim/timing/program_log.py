@@ -51,4 +51,5 @@ class ProgramLog:
         ]
         order = np.lexsort((field["channel"], cycle))
         labels = tuple(entry["label"] or name.upper() for name, entry in self.machine["command"].items())
-        return CommandLog(np.column_stack(table)[order], labels, tuple(self._sources), self.machine["name"])
+        held = field["columns"][order] if (field["columns"] > 1).any() else None
+        return CommandLog(np.column_stack(table)[order], labels, tuple(self._sources), self.machine["name"], held)

@@ -17,6 +17,7 @@ from .constraints import AT_READY, AT_RING, CORE_FACTS, LEVELS, Geometry, build_
 INSTRUCTIONS = ("write_buffer", "copy_row", "activate", "mac", "read_acc", "precharge", "scatter")
 """PIM instructions that stand for DRAM commands, in the order of the instruction table."""
 
+PRECHARGE = np.int64(INSTRUCTIONS.index("precharge"))
 HEAD_INSTRUCTIONS = (
     *("write_vector", "move_vector", "mac_tree", "mac_lanes"),
     *("move_scores", "move_sums", "softmax_head"),
@@ -26,8 +27,9 @@ HEAD_INSTRUCTIONS = (
 
 NONE, ZERO, ONE = numbers(-1, 2)
 
-(PC, WAITING, TIME, END, WALK_FIELDS) = numbers(0, 5)
-"""Where a program stands: next instruction, whether it was fetched and its start is TIME, latest completion so far.
+(PC, WAITING, TIME, END, HANDED_FROM, HANDED_OVER, WALK_FIELDS) = numbers(0, 7)
+"""Where a program stands: next instruction, whether it was fetched and its start is TIME, latest completion so far; cycle in
+which the front end of the PIM begins to hand over instructions, and how many it has handed over.
 
 TIME also tells when the program goes on after it was interrupted. Cycles are of the device's clock."""
 
@@ -39,12 +41,12 @@ BUS_MASK = np.int64(BUS_SLOTS - 1)
 WRITE_QUEUE = np.int64(32)  # ordinary accesses of a channel's PIM stream that wait for their banks side by side
 CACHE_LINE = 8  # words; the words of a channel are an odd number of lines, so that channels do not fall on each other
 
-LOG_FIELDS = ("cycle", "command", "channel", "target", "row", "column", "count", "spacing", "tag")
+LOG_FIELDS = ("cycle", "command", "channel", "target", "row", "column", "count", "spacing", "tag", "columns")
 """A row of the log is `count` equal commands, the first in `cycle` (memory clock), the others `spacing` cycles apart.
 
 `command` indexes `command_names`, `target` the nodes of a channel (`constraints.geometry`). `row` and `column` are -1
 where the command has none; columns count what one command moves, the i-th of a run is at `column` + i. `tag` is that of
-the instruction (Program.tags), 0 for refreshes."""
+the instruction (Program.tags), 0 for refreshes, `columns` how many column steps one command holds."""
 
 (CHANNELS, BANKS, ROW_BYTES, ACCESS_BYTES, COLUMN_BYTES) = numbers(CORE_FACTS, CORE_FACTS + 5)
 (REFRESH_NODES, REFRESH_TARGET, REFRESH_INTERVAL) = numbers(CORE_FACTS + 5, CORE_FACTS + 8)
@@ -57,26 +59,38 @@ the instruction (Program.tags), 0 for refreshes."""
 (SLOTS, COLUMN_PERIOD, BURST, TURNS, AT_PSEUDO_CHANNEL) = numbers(CORE_FACTS + 31, CORE_FACTS + 36)
 AT_WRITE_QUEUE = np.int64(CORE_FACTS + 36)  # in a channel's words
 (HEADS, ACT_PIM, PRE_PIM, AT_HEAD_INSTRUCTION, AT_RUNS) = numbers(CORE_FACTS + 37, CORE_FACTS + 42)
-FACTS = CORE_FACTS + 42
+(HEADER, JOINED, HAND_OVER) = numbers(CORE_FACTS + 42, CORE_FACTS + 45)  # -1 without header and joined command
+(CLOSE_CYCLES, WINDOW_CYCLES, ACT_CYCLES, PRE_CYCLES) = numbers(CORE_FACTS + 45, CORE_FACTS + 49)
+FACTS = CORE_FACTS + 49
 """AT_BANK: [number of a bank] target. AT_REFRESH_NODE: [bank] index of its refresh node, counted from REFRESH_TARGET.
 AT_ROW: [side, bank] open row or -1. AT_DUE: [refresh node] next refresh. AT_COUNTS: [command] how often.
 AT_ROW_BUS: [cycle modulo BUS_SLOTS] last such cycle that is taken. AT_COLUMN_BUS: [cycle modulo COLUMN_PERIOD] until when
 such cycles are taken, and by which pseudo-channel. AT_PSEUDO_CHANNEL: [target] its number, -1 above. AT_WRITE_QUEUE:
 [entry] cycle after the access that was there. HEADS: whether the machine has attention by heads, with ACT_PIM and PRE_PIM
-for its rows. AT_RUNS: MACs since the last fence, [first, last, spacing] cycles."""
+for its rows. AT_RUNS: MACs since the last fence, [first, last, spacing] cycles. HAND_OVER: PIM instructions that the front
+end hands to all channels in a cycle, 0: as many as there are. CLOSE_CYCLES to PRE_CYCLES: what the controller estimates the
+duration of a PIM row with."""
 
 MAX_RUNS = np.int64(32)  # of MACs between two fences that are remembered
 
 (IN_REGISTER_MODE, MODE_SINCE, STREAM, DONE, ROWS_UNTIL, COLUMNS_UNTIL, QUEUED, QUEUE_END) = numbers(0, 8)
-(HEAD_STREAM, MAC_STREAM, MOVE_STREAM, FENCE, RUNS, CHANNEL_FACTS) = numbers(8, 14)
+(HEAD_STREAM, MAC_STREAM, MOVE_STREAM, FENCE, RUNS) = numbers(8, 13)
+(HEAD, RELEASED, TAIL, STEP, NEXT, RESULT_AT, ROW_IN_USE, OPENING, CHANNEL_FACTS) = numbers(13, 22)
 """First words of a channel: its mode and since when, the next place in its PIM stream, when what it issued there is done,
 the last cycles that are taken on its two command buses, the next entry of its write queue and when that is empty.
 Attention by heads: the place in the stream behind its last command, the next places of MACs and of moves, the last fence,
-runs of MACs since."""
+runs of MACs since.
 
-(LATENCY, REGISTER_MODE, SPACING, NODES, NODE_COUNT, COMMAND_FIELDS) = numbers(0, 6)
+Then its queue of PIM instructions: number of the first, of the first that may not be issued yet and of the first that is not
+there; how much of the first is issued; no command of it comes before cycle NEXT; cycle of a result that leaves by itself;
+whether a row of MACs is under way; number of the instruction that opens the last row in the queue, or -1."""
+
+IDLE = np.int64(1 << 62)
+
+(LATENCY, REGISTER_MODE, SPACING, NODES, NODE_COUNT, COLUMN_CYCLES, MIN_COLUMNS, COMMAND_FIELDS) = numbers(0, 8)
 """Fields of a command. SPACING: distance of equal commands in one node. NODES: where the nodes begin to which it goes if
-it goes to all banks, NODE_COUNT of them in the order of issue."""
+it goes to all banks, NODE_COUNT of them in the order of issue. It takes COLUMN_CYCLES longer for each of the columns in it,
+at least MIN_COLUMNS of them."""
 
 (TARGET, MEMBERS, NODE_FIELDS) = numbers(0, 3)
 """Fields of such a node: its target, and where its banks begin; they end where those of the next node begin."""
@@ -115,6 +129,14 @@ def build_dram(machine: dict[str, Any], log_capacity: int = 0) -> Dram:
     words[REFRESH_NODES : REFRESH_INTERVAL + 1] = [refresh_nodes, tree.first[refresh_level], interval]
     commands = ("act", "pre", "rd", "wr", "ref", pim.get("mode_command", ""))
     words[ACT : MODE + 1] = [number.get(name, -1) for name in commands]
+    results = pim["instruction"].get("read_acc", {})
+    words[HEADER : HAND_OVER + 1] = [
+        number.get(pim.get("header_command", ""), -1),
+        number.get(results.get("joined", ""), -1),
+        pim.get("instructions_per_cycle", 0),
+    ]
+    names = ("nRTP", "nFAW", "nRCDRD", "nRP")
+    words[CLOSE_CYCLES : PRE_CYCLES + 1] = [machine["timing"].get(name, 0) for name in names]
     words[DUAL : SOFTMAX_LATENCY + 1] = [
         int(pim["dual_row_buffer"]),
         pim["lanes"],
@@ -142,6 +164,7 @@ def build_dram(machine: dict[str, Any], log_capacity: int = 0) -> Dram:
     stagger = refresh_nodes if memory["refresh_staggered"] else 1
     due = [interval * min(node + 1, stagger) // stagger if interval else 1 << 62 for node in range(refresh_nodes)]
     channel = [0] * CHANNEL_FACTS
+    channel[NEXT], channel[OPENING] = IDLE, -1
     for region, values in {
         AT_ROW: [-1] * (2 * banks),
         AT_DUE: due,
@@ -223,7 +246,7 @@ def _commands(words: list[int], machine: dict[str, Any], tree: Geometry) -> list
             table += [node, _add(words, covered)]
         table += [-1, len(words)]
         fields += [command["latency_cycles"], int(command["register_mode"]), spacing(machine, name)]
-        fields += [_add(words, table), len(nodes)]
+        fields += [_add(words, table), len(nodes), command["column_cycles"], command["min_columns"]]
     return fields
 
 

@@ -7,12 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.scf import YieldOp
 
 from pimlir.dialects import llm
 from pimlir.frontends import Model, load_model
+from pimlir.frontends.shards import shard_stores
 from pimlir.interpreters.llm import LlmInterpreter
+from pimlir.interpreters.run import Interpreter
+from pimlir.interpreters.sharded import ShardedInterpreter
+from pimlir.passes.llm.llm_shard import LlmShardPass
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data" / "models"
@@ -36,7 +41,7 @@ def reference() -> dict:
     return json.loads((DATA / "smollm2_135m_reference.json").read_text())
 
 
-def greedy(interpreter: LlmInterpreter, prompt: list[int], count: int) -> list[int]:
+def greedy(interpreter: Interpreter, prompt: list[int], count: int) -> list[int]:
     past, ids, out = 0, prompt, []
     for _ in range(count):
         (token,) = interpreter.step(np.array(ids), [(0, len(ids), past, 0)])
@@ -54,6 +59,15 @@ def test_a_golden_prompt_continues_as_in_the_reference(model, module, numerics):
     case = json.loads((DATA / "smollm2-135m-greedy.json").read_text())["prompts"][0]
     interpreter = LlmInterpreter(module, model.store, slots=1, context=64, numerics=numerics)
     assert greedy(interpreter, case["prompt_ids"], 8) == case["output_ids"][:8]
+
+
+@pytest.mark.parametrize(("tensor", "stages"), [(3, 1), (3, 2)])
+def test_several_devices_continue_it_as_one_does(model, module, tensor, stages):
+    case = json.loads((DATA / "smollm2-135m-greedy.json").read_text())["prompts"][0]
+    cut = module.clone()
+    LlmShardPass(tensor, stages).apply(Context(), cut)
+    interpreter = ShardedInterpreter(cut, shard_stores(cut, model.store), slots=1, context=64)
+    assert greedy(interpreter, case["prompt_ids"], 4) == case["output_ids"][:4]
 
 
 # Limits are about three times what fp16 weights (fp32) and fp16 weights and activations (fp16) were seen to change.

@@ -54,3 +54,21 @@ def test_tables_of_runs_are_checks_of_each_row(tmp_path, monkeypatch):
         ("B ms", 4.0, "runs.csv, B"),
     ]
     assert found[1].band == pytest.approx((3.8, 4.2))
+
+
+def test_cells_that_a_row_lacks_are_no_checks(tmp_path, monkeypatch):
+    monkeypatch.setattr(deviations, "PUBLISHED", tmp_path)
+    (tmp_path / "runs.csv").write_text("id,ms\nA,\nB,4.0\n")
+    found = deviations._table_checks({"figure": "runs", "file": "runs.csv", "row": "id", "columns": [{"column": "ms"}]})
+    assert [check.key for check in found] == ["B ms"]
+
+
+def test_a_note_is_for_all_keys_that_match_one_of_its_patterns(checks):
+    note = {"figure": "doubles", "keys": ["twice 1*"], "note": "As we all know."}
+    noted = {key: deviations._noted(check, note).note for key, check in checks.items()}
+    assert noted == {"twice 1": "As we all know.", "twice 3": "", "twice 100": "As we all know.", "value 1": ""}
+
+
+def test_nothing_is_a_percentage_of_a_reference_of_zero(checks):
+    (found,) = compare([checks["twice 1"]], {"twice 1": 2.0}, partial=False)
+    assert found.percent(0.0) is None

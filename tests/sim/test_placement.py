@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pimlir.sim.placement import assign, attention_rows, first_half
+from pimlir.sim.placement import assign, attention_rows, deal_heads, first_half
 
 
 def test_rows_of_a_request():
@@ -34,3 +34,17 @@ def test_halves_of_every_channel_differ_by_at_most_one(count: int):
     for channel in range(4):
         members = [f for f, c in zip(first, channels_of, strict=True) if c == channel]
         assert abs(2 * sum(members) - len(members)) <= 1
+
+
+def test_heads_of_long_sequences_share_no_channel():
+    lengths = ([2000] * 5 + [100] * 5) * 2  # slots s and s + 10 have the same three of 30 channels
+    fullest = {}
+    for how in ("round-robin", "min-load"):
+        slots = deal_heads(lengths, 3, 30, how)
+        assert sorted(slots) == list(range(20))
+        load = np.zeros(30)
+        for length, slot in zip(lengths, slots, strict=True):
+            for head in range(3):
+                load[(head * 20 + slot) % 30] += length
+        fullest[how] = load.max()
+    assert fullest == {"round-robin": 4000, "min-load": 2100}

@@ -24,6 +24,7 @@ MACHINE = {
 }
 LAYERS = 2
 TOKENS, NEXT, LOGITS = 0, 64, 128
+BOUNDS = {"phase": "decode", "sequences": 3, "new_tokens": 4, "context": 10}
 
 
 def embed() -> Program:
@@ -82,7 +83,7 @@ def make_image(**changes) -> Image:
         plan=plan(),
         regions=regions,
         buffers=buffers,
-        bounds={"phase": "decode", "sequences": 3, "new_tokens": 4, "context": 10},
+        bounds=BOUNDS,
         local_bytes=1024,
         softmax_bytes=0,
         linear_bytes=2048,
@@ -101,7 +102,7 @@ class Store:
 
 
 class FixedTimes:
-    """Launches take 10, 100 and 1000 ps, by program."""
+    """Launches take 10, 100 and 1000 ps, by program; an exchange takes 25."""
 
     def __init__(self):
         self.sequences = np.zeros((0, 4), np.int64)
@@ -119,7 +120,9 @@ class FixedTimes:
         return len(self.calls)
 
     def begin_exchange(self, exchange: Exchange, start_ps: int) -> int:
-        raise NotImplementedError
+        self.calls.append((-1, [exchange.size_bytes], start_ps))
+        self.running.append((start_ps + 25, len(self.calls)))
+        return len(self.calls)
 
     def advance(self) -> tuple[int, int]:
         self.running.sort()
@@ -196,6 +199,61 @@ def test_devices_without_events_between_them_overlap():
     timing = FixedTimes()
     System(make_image(plan=builder.finish()), timing, functional=False).step([1], [(0, 1, 0, 0)])
     assert [start for _, _, start in timing.calls] == [0, 0, 100]
+
+
+def exchanging_plan() -> Program:
+    """Two chains: a launch on the arrays, an exchange of what it made, and a launch after it."""
+    builder = ProgramBuilder("step", "host", ("tokens", "sequences"))
+    for queue in range(2):
+        order: dict[str, Any] = {"launch_queue": queue, "event": queue}
+        builder.emit("launch", kernel=0, arguments=2, arg0=builder.argument("tokens"), **order)
+        sums: dict[str, Any] = {"local": LOGITS, "dtype": "f32", "rows": builder.argument("tokens"), "columns": 4}
+        builder.emit("exchange", kind="all_reduce", devices=2, after0=queue, **sums, **order)
+        builder.emit("launch", kernel=1, arguments=3, after0=queue, **order)
+    return builder.finish()
+
+
+def test_an_exchange_has_the_link_to_itself_beside_launches_of_the_other_half():
+    timing = FixedTimes()
+    result = System(make_image(plan=exchanging_plan()), timing, functional=False).step([1, 2], [(0, 2, 0, 0)])
+    assert timing.calls == [
+        (0, [2, 0], 0),
+        (-1, [32], 10),
+        (0, [2, 0], 10),
+        (1, [0, 0, 0], 35),
+        (-1, [32], 35),
+        (1, [0, 0, 0], 135),
+    ]
+    assert [launch for launch in result.launches if launch.kernel < 0] == [
+        LaunchRecord(-1, 10, 35, -1),
+        LaunchRecord(-1, 35, 60, -1),
+    ]
+
+
+def test_devices_add_up_what_they_exchange():
+    """Each computes the logits of its own table twice over, as the plan does so twice."""
+    stores = [Store(), Store()]
+    stores[1].table = Store.table + 1
+    system = System(make_image(plan=exchanging_plan(), bounds={**BOUNDS, "vocabulary": 8}), devices=2)
+    system.load(*stores)
+    result = system.step([3, 0], [(0, 1, 0, 0), (1, 1, 0, 1)])
+    expected = 2 * stores[0].table[[3, 0]] + 2 * stores[1].table[[3, 0]]
+    np.testing.assert_array_equal(result.logits, np.concatenate([expected, expected], axis=1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "devices", "message"),
+    [
+        ("all_reduce", 3, "all_reduce is over 3 devices, the system has 2"),
+        ("receive", 2, "pipeline stages have no data"),
+    ],
+)
+def test_an_exchange_that_the_system_has_no_data_for_is_refused(kind, devices, message):
+    builder = ProgramBuilder("step", "host", ("tokens", "sequences"))
+    builder.emit("exchange", kind=kind, devices=devices, local=0, dtype="f16", rows=1, columns=4)
+    system = System(make_image(plan=builder.finish()), devices=2)
+    with pytest.raises(SimulationError, match=message):
+        system.step([1], [(0, 1, 0, 0)])
 
 
 def test_a_timing_only_system_holds_no_data():

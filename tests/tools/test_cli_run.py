@@ -173,7 +173,7 @@ def test_smollm2_continues_as_its_reference_does(pimlir):
 def statistics(tags):
     """Of one kernel that takes 1 us."""
     program = {"name": "k", "device": "pim", "launches": 1, "time_ps": 10**6, "tags": tags, "energy_fj": {}}
-    return {"time_ps": 2 * 10**6, "programs": {0: program}}
+    return {"time_ps": 2 * 10**6, "programs": {0: program}, "exchanges": {}}
 
 
 def test_operations_and_launches_make_up_the_time_of_a_kernel():

@@ -34,6 +34,12 @@ def add_devices(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> No
         metavar="P",
         help="stages that the layers are cut into, on T devices each (default: 1)",
     )
+    parser.add_argument(
+        "--head-groups",
+        type=positive,
+        metavar="N",
+        help="groups of heads that follow each other on xPU and PIM (pipeline-heads; default: no pipeline)",
+    )
 
 
 def add_set(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:

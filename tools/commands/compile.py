@@ -46,6 +46,7 @@ class CompileOptions:
     ignore_capacity: bool = False
     overrides: tuple[str, ...] = ()
     tensor_parallel: int | None = None
+    head_groups: int | None = None
     pipeline_stages: int | None = None
 
 
@@ -151,6 +152,7 @@ def prepare(options: CompileOptions, from_ir: bool = False, target: Target | Non
         context=options.context,
         new_tokens=options.new_tokens,
         ignore_capacity=options.ignore_capacity,
+        head_groups=options.head_groups or 0,
         tensor_parallel=options.tensor_parallel or 1,
         pipeline_stages=options.pipeline_stages or 1,
         attention="tokens" if to in ("model", "llm") else attention_of(machine),
@@ -173,7 +175,7 @@ def dump_stages(build: Build, folder: Path) -> None:
     for stage, text in build.stages.items():
         write_output(str(folder / f"{STAGES.index(stage)}-{stage}.mlir"), text)
     if build.compilation.stage == STAGES[-1]:
-        for device in ("npu", "pim", "host"):
+        for device in ("npu", "pim", "xpu", "host"):
             write_output(str(folder / f"{device}.asm"), build.assembly(device))
 
 

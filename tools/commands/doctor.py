@@ -132,7 +132,7 @@ def _kernels() -> Finding:
             "kernels", NOTE, "NUMBA_DISABLE_JIT is set: the simulator is interpreted, about a hundred times slower"
         )
     if not count:
-        return Finding("kernels", NOTE, "none compiled yet: the first run takes about a minute more")
+        return Finding("kernels", NOTE, "none compiled yet: the first run takes about 20 seconds more")
     return Finding("kernels", GOOD, f"{count} compiled, version {kernel_cache.FOLDER.name}")
 
 

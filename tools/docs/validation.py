@@ -49,9 +49,18 @@ def _paper(paper: Paper, results: Path) -> Iterator[str]:
             tuple(name.rstrip(">") for name in TABLE_COLUMNS),
             [cells(as_dict(deviation)) for deviation in deviations],
         )
-        notes = [f"- {deviation.check.key}: {deviation.check.note}" for deviation in deviations if deviation.check.note]
+        notes = [f"- {', '.join(keys)}: {note}" for note, keys in _notes(deviations).items()]
         if notes:
             yield "\n".join(notes)
+
+
+def _notes(deviations: list[Deviation]) -> dict[str, list[str]]:
+    """The values that each note is about."""
+    keys: dict[str, list[str]] = {}
+    for check in (deviation.check for deviation in deviations):
+        if check.note:
+            keys.setdefault(check.note, []).append(check.key)
+    return keys
 
 
 def _summary(figure: Figure, deviations: list[Deviation]) -> tuple[str, ...]:

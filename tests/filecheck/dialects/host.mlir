@@ -68,3 +68,18 @@ func.func @plan(%rows: index, %sequences: index) attributes {device = "host"} {
   %e2 = host.launch @nothing() after(%done, %e1, %start)
   func.return
 }
+
+// CHECK:      func.func @exchanges(%x: !host.buffer<4x64xf16>, %ids: !host.buffer<4xi32>, %logits: !host.buffer<4x33xf32>, %rows: index) {
+// CHECK-NEXT:   %received = host.receive %x rows %rows {devices = 2 : i64} : !host.buffer<4x64xf16>
+// CHECK-NEXT:   %sum = host.all_reduce %x rows %rows after(%received) {devices = 4 : i64, queue = 1 : i64} : !host.buffer<4x64xf16>
+// CHECK-NEXT:   %sent = host.send %x rows %rows after(%sum, %received) {devices = 2 : i64} : !host.buffer<4x64xf16>
+// CHECK-NEXT:   %best = host.all_argmax %ids of %logits rows %rows after(%sent) {devices = 4 : i64, vocabulary = 131 : i64} : !host.buffer<4xi32>, !host.buffer<4x33xf32>
+// CHECK-NEXT:   func.return
+
+func.func @exchanges(%x: !host.buffer<4x64xf16>, %ids: !host.buffer<4xi32>, %logits: !host.buffer<4x33xf32>, %rows: index) {
+  %received = host.receive %x rows %rows {devices = 2 : i64} : !host.buffer<4x64xf16>
+  %sum = host.all_reduce %x rows %rows after(%received) {devices = 4 : i64, queue = 1 : i64} : !host.buffer<4x64xf16>
+  %sent = host.send %x rows %rows after(%sum, %received) {devices = 2 : i64} : !host.buffer<4x64xf16>
+  %best = host.all_argmax %ids of %logits rows %rows after(%sent) {devices = 4 : i64, vocabulary = 131 : i64} : !host.buffer<4xi32>, !host.buffer<4x33xf32>
+  func.return
+}

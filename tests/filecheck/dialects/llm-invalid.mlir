@@ -156,3 +156,36 @@ llm.kv_append %kv[%l], %k, %k, %s : !llm.kv_cache<2x3x16xf16>, tensor<?x48xf32>
 // CHECK: y has shape 4, expected ?: one index per row of logits ?x64
 %x = "test.op"() : () -> tensor<?x64xf32>
 %y = llm.argmax %x : tensor<?x64xf32> -> tensor<4xi32>
+
+// -----
+
+// CHECK: devices is 1, expected at least 2
+%x = "test.op"() : () -> tensor<?x64xf16>
+%y = llm.all_reduce %x {devices = 1 : i64} : tensor<?x64xf16>
+
+// -----
+
+// CHECK: vocabulary is 131, expected 32 to 128: 4 devices have 32 logits each
+%ids, %logits = "test.op"() : () -> (tensor<?xi32>, tensor<?x32xf32>)
+%y = llm.all_argmax %ids, %logits {devices = 4 : i64, vocabulary = 131 : i64} : tensor<?xi32>, tensor<?x32xf32>
+
+// -----
+
+// CHECK: stages is 1, expected at least 2
+%x = "test.op"() : () -> tensor<?x64xf16>
+llm.send %x {stages = 1 : i64} : tensor<?x64xf16>
+
+// -----
+
+// CHECK: llm.slice is cut by rack, expected one of tensor, stage
+llm.weight @w : tensor<4x64xf16> {slice = #llm.slice<@w, 8 by rack, 64>}
+
+// -----
+
+// CHECK: weight @w has shape 4x64, which is no slice #llm.slice<@w, 8, 64>
+llm.weight @w : tensor<4x64xf16> {slice = #llm.slice<@w, 8, 64>}
+
+// -----
+
+// CHECK: llm.mesh has stages 0, expected at least 1
+"test.op"() {t = #llm.mesh<tensor = 2, stages = 0>} : () -> ()

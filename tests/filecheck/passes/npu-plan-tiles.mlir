@@ -12,10 +12,10 @@
 // ATTACC-NEXT: npu.linear %x, @v -> %y rows %rows {cycles = 1413 : i64, load_tiles = 16 : i64, load_slots = 16 : i64} :
 
 // One token: 128 rows of weights for 128 keys are what an array loads, the vector unit of neupims takes a quarter of that.
-// FREE:        npu.scores %q, @keys[%layer] at %past slot %slot -> %s rows %rows {cycles = 836 : i64, unit = #npu<unit vector>, load_tokens = 256 : i64, load_slots = 8 : i64} :
-// FREE-NEXT:   npu.context %p, @values[%layer] at %past slot %slot -> %q rows %rows {cycles = 1130 : i64, unit = #npu<unit vector>, load_tokens = 1024 : i64, load_slots = 2 : i64} :
+// FREE:        npu.scores %q, @keys[%layer] at %past slot %slot -> %s rows %rows {cycles = 696 : i64, unit = #npu<unit vector>, load_tokens = 128 : i64, load_slots = 15 : i64} :
+// FREE-NEXT:   npu.context %p, @values[%layer] at %past slot %slot -> %q rows %rows {cycles = 721 : i64, unit = #npu<unit vector>, load_tokens = 256 : i64, load_slots = 8 : i64} :
 // FORCED:      npu.scores %q, @keys[%layer] at %past slot %slot -> %s rows %rows {cycles = 1054 : i64, unit = #npu<unit array>, load_tokens = 256 : i64, load_slots = 8 : i64} :
-// FORCED-NEXT: npu.context %p, @values[%layer] at %past slot %slot -> %q rows %rows {cycles = 1698 : i64, unit = #npu<unit array>, load_tokens = 128 : i64, load_slots = 12 : i64} :
+// FORCED-NEXT: npu.context %p, @values[%layer] at %past slot %slot -> %q rows %rows {cycles = 1543 : i64, unit = #npu<unit array>, load_tokens = 128 : i64, load_slots = 12 : i64} :
 
 builtin.module {
   host.memory @w : tensor<512x512xf16> layout #npu.tiles<tile_k = 16, tile_n = 16, padded_k = 512, padded_n = 512, group = 2>

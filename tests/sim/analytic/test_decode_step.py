@@ -154,3 +154,24 @@ def test_each_pim_device_needs_its_xpu(machine):
 def test_a_generation_needs_a_second_token(machine):
     with pytest.raises(SimulationError, match="found 1 output tokens, expected at least 2"):
         System(machine("attacc-bank")).generate(GPT, 1, 128, 1, 2)
+
+
+def test_a_ragged_batch_of_equal_lengths_is_a_batch(machine):
+    system = System(machine("attacc-bank"), "pim", pipelined=True)
+    assert system.ragged_step(GPT, [512] * 20, 2) == system.step(GPT, 20, 512, 2)
+
+
+def test_a_ragged_batch_takes_as_long_as_its_fullest_stack(machine):
+    system = System(machine("attacc-bank"), "pim")
+
+    def attention(lengths):
+        return next(row.time_ns for row in system.ragged_step(GPT, lengths, 2) if row.op.name == "score")
+
+    mixed, equal = attention([256, 768] * 20), attention([512] * 40)
+    assert equal < 1.1 * mixed < 1.3 * equal
+    assert attention([256] * 39 + [2048]) > attention([256] * 40)
+
+
+def test_a_ragged_batch_needs_sequences(machine):
+    with pytest.raises(SimulationError, match="found 0 sequences"):
+        System(machine("attacc-bank"), "pim").ragged_step(GPT, [], 2)
