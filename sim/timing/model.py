@@ -203,6 +203,7 @@ class TimingModel:
                 counters = (self._npu_counters, launches.by_tag, self._fault)
                 status = npu_time.run_npu(*memory, self.npu, walk.queues, *place, *counters)
             else:
+                assert walk.streams is not None
                 memory = (self.dram.tables, self.dram.state, walk.streams)
                 status = pim_time.run_pim(*memory, *place, self._pim_counters, self._fault)
                 if status == pim_time.FULL and walk.streams.items.shape[1] < LONGEST_QUEUE:
