@@ -4,32 +4,41 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from xdsl.ir import Data
+from xdsl.ir import Attribute, Data
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
 RecordValue = int | tuple[int, ...]
 
+PAGED = ("page_tokens", "pages")
+"""Optional keys of a cache in pages: tokens of a page, and pages of each group of channels (0: not decided yet)."""
+
 
 class RecordAttr(Data[tuple[tuple[str, RecordValue], ...]]):
     """Base of record attributes. Subclasses set `keys` in printing order; every key must be present.
+
+    Groups of keys in `optional` may follow them, of each group all keys or none; what is not there is 0.
 
     The values of the keys in `lists` are lists of integers, all others integers.
     """
 
     keys: ClassVar[tuple[str, ...]] = ()
     lists: ClassVar[tuple[str, ...]] = ()
+    optional: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
     @classmethod
     def of(cls, **values: RecordValue):
         """The attribute with these values, in the order of `keys`; KeyError names a missing key."""
-        return cls(tuple((key, values[key]) for key in cls.keys))
+        keys = [*cls.keys, *(key for group in cls.optional if any(map(values.get, group)) for key in group)]
+        return cls(tuple((key, values[key]) for key in keys))
 
     def __getitem__(self, key: str) -> RecordValue:
         for name, value in self.data:
             if name == key:
                 return value
+        if any(key in group for group in self.optional):
+            return 0
         raise KeyError(key)
 
     def integer(self, key: str) -> int:
@@ -69,7 +78,8 @@ class RecordAttr(Data[tuple[tuple[str, RecordValue], ...]]):
 
     def verify(self) -> None:
         found = tuple(name for name, _ in self.data)
-        if found != self.keys:
+        present = (key for group in self.optional if not set(group).isdisjoint(found) for key in group)
+        if found != (*self.keys, *present):
             raise VerifyException(f"#{self.name} has keys {', '.join(found)}, expected {', '.join(self.keys)}")
         for name, value in self.data:
             if isinstance(value, tuple) != (name in self.lists):
@@ -79,3 +89,10 @@ class RecordAttr(Data[tuple[tuple[str, RecordValue], ...]]):
             for number in value if isinstance(value, tuple) else (value,):
                 if number < 0:
                     raise VerifyException(f"#{self.name} has {name} = {number}, expected at least 0")
+
+
+def page_tokens(layout: Attribute) -> int:
+    """Tokens of a page of a tensor with this layout, 0 if it is not in pages."""
+    if not isinstance(layout, RecordAttr) or PAGED not in layout.optional:
+        return 0
+    return layout.integer(PAGED[0])

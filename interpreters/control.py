@@ -1,15 +1,19 @@
 """What all interpreters below stage `llm` share: loops, index arithmetic, and the host plan that launches kernels."""
 
 from collections.abc import Callable, Sequence
+from math import gcd
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from xdsl.dialects import arith, func, scf
-from xdsl.dialects.builtin import Float16Type, Float32Type, IntegerAttr, ModuleOp
+from xdsl.dialects.builtin import Float16Type, Float32Type, IntegerAttr, ModuleOp, TensorType
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from ..dialects import host, llm
+from ..dialects.hardware import pim_memory
+from ..dialects.pim.types import HeadKeysAttr, HeadValuesAttr, KeysAttr, ValuesAttr
+from ..dialects.record import RecordAttr
 from .llm import Array, SeqEntry, Weights, check_step, expect_peers, find_step
 from .peers import Peers
 
@@ -74,6 +78,8 @@ class PlanInterpreter(BlockInterpreter):
         self.memories = {op.sym_name.data: op for op in module.ops if isinstance(op, host.MemoryOp)}
         self.plan_buffers = {op: self.allocate(op) for op in self.plan.walk() if isinstance(op, host.BufferOp)}
         self.roles = {op.role.data: place for op, place in self.plan_buffers.items() if op.role is not None}
+        self.module = module
+        self.pages: dict[tuple[str, int], dict[tuple[int, int], int]] = {}
         self.sequences: list[SeqEntry] = []
         self.logits: NDArray[np.float32] = np.zeros((0, 0), np.float32)
 
@@ -81,7 +87,7 @@ class PlanInterpreter(BlockInterpreter):
         """One step of a ragged batch: the next token of each sequence."""
         ids = np.asarray(tokens, np.int32)
         self.sequences = [SeqEntry(*entry) for entry in seqs]
-        check_step(len(ids), self.sequences, self.bounds.sequences.data, self.bounds.context.data)
+        check_step(len(ids), self.sequences, self.slots(), self.bounds.context.data)
         if len(ids) > self.bounds.new_tokens.data:
             raise ValueError(f"the step has {len(ids)} new tokens, expected at most {self.bounds.new_tokens.data}")
         self.contents("tokens")[: len(ids)] = ids
@@ -101,6 +107,8 @@ class PlanInterpreter(BlockInterpreter):
                 return [None]
             case host.SequenceOp():
                 return list(self.sequences[operands[0]])
+            case host.PageOp():
+                return [self.page(op.symbol, *operands)]
             case host.LaunchOp():
                 arguments = operands[: len(op.arguments)]
                 self.launch(self.kernels[op.symbol], arguments)
@@ -112,6 +120,33 @@ class PlanInterpreter(BlockInterpreter):
                 return [None]
             case _:
                 return super().execute(op, operands)
+
+    def slots(self) -> int:
+        """Slots of the KV cache."""
+        keys = self.memories.get("keys")
+        if keys is None:
+            return self.bounds.sequences.data
+        assert isinstance(keys.type, TensorType)
+        return keys.type.get_shape()[1]
+
+    def page(self, cache: str, slot: int, index: int) -> int:
+        """Page of a slot, given out when it is first asked for, the lowest one of its channels first."""
+        layout = self.memories[cache].layout
+        assert isinstance(layout, RecordAttr)
+        beside = self.homes(layout)
+        given = self.pages.setdefault((cache, slot % beside), {})
+        if (slot, index) not in given:
+            if len(given) == layout.integer("pages"):
+                raise ValueError(f"slot {slot} needs page {index} of @{cache}, all {len(given)} pages are in use")
+            given[slot, index] = len(given)
+        return given[slot, index]
+
+    def homes(self, layout: RecordAttr) -> int:
+        """Groups of channels that have pages of their own."""
+        channels = pim_memory(self.module).channels
+        if isinstance(layout, HeadKeysAttr | HeadValuesAttr):
+            return gcd(channels, layout.integer("slots"))
+        return channels // layout.integer("channels") if isinstance(layout, KeysAttr | ValuesAttr) else 1
 
     def exchange(self, op: host.CollectiveOp, operands: list[Any]) -> None:
         """Replace the rows of a buffer by what comes of them and those of the other devices."""

@@ -109,10 +109,11 @@ def bank_place(op: host.MemoryOp, memory: PimMemory, *indices: Index) -> BankPla
             group = head * layout.integer("groups_per_head") + dimension // memory.banks
             first, place, places = _sequence_place(layout, memory, slot)
             channels = layout.integer("channels")
-            rows_of_chunk = ceil(layout.integer("groups") / channels)
+            shared, number = layout.groups_per_row, group // channels
+            rows_of_chunk = ceil(ceil(layout.integer("groups") / channels) / shared)
             row = (layer * places + place) * layout.integer("rows_per_sequence")
-            row = row + token // layout.integer("row_elements") * rows_of_chunk + group // channels
-            byte = token % layout.integer("row_elements") * 2
+            row = row + token // layout.integer("row_elements") * rows_of_chunk + number // shared
+            byte = (number % shared * layout.integer("row_elements") + token % layout.integer("row_elements")) * 2
             return first + group % channels, dimension % memory.banks, row, byte
         case HeadKeysAttr() | HeadValuesAttr() as layout:
             return _head_place(layout, memory, *indices)
@@ -188,6 +189,8 @@ def _shape(op: host.MemoryOp) -> tuple[int, ...]:
 
 def _linear_bytes(op: host.MemoryOp) -> int:
     shape = _shape(op)
+    if isinstance(op.layout, RowMajorAttr) and op.layout.integer("page_tokens"):
+        return op.layout.integer("pages") * op.layout.integer("page_tokens") * shape[0] * shape[2] * shape[4] * 2
     if isinstance(op.layout, TilesAttr):
         return prod(shape[:-2]) * op.layout.integer("padded_n") * op.layout.integer("padded_k") * 2
     assert isinstance(op.type, TensorType)
@@ -200,12 +203,12 @@ def _row_count(op: host.MemoryOp, memory: PimMemory) -> int:
             return prod(_shape(op)[:-2]) * layout.integer("rows_per_layer")
         case KeysAttr() as layout:
             rows = layout.integer("groups") * layout.integer("rows_per_token")
-            return _shape(op)[0] * _places(layout, memory) * rows
+            return _shape(op)[0] * (layout.integer("pages") or _places(layout, memory)) * rows
         case ValuesAttr() as layout:
-            places = _places(layout, memory)
+            places = layout.integer("pages") or _places(layout, memory)
             return _shape(op)[0] * places * layout.integer("rows_per_sequence")
         case HeadKeysAttr() | HeadValuesAttr() as layout:
-            keys = ("heads_per_channel", "rows_per_head")
-            return _shape(op)[0] * prod(layout.integer(key) for key in keys)
+            rows = layout.integer("heads_per_channel") * layout.integer("rows_per_head")
+            return _shape(op)[0] * (layout.integer("pages") or 1) * rows
         case layout:
             return layout.integer("rows")  # pyright: ignore[reportAttributeAccessIssue]

@@ -22,7 +22,7 @@ class PipelineOptions:
     time. Targets for other simulators set both. The model is cut for `tensor_parallel` x `pipeline_stages` devices. The
     batch is in as many parts as there are stages: a step takes one of them, caches hold all. `drop_cache_appends` leaves
     out writes to the caches: for timing only. `serial_kernels` makes an op that needs another one's result a kernel of its
-    own.
+    own, `spill_buffers` keeps what kernels pass to each other in main memory.
     """
 
     machine: str
@@ -36,6 +36,7 @@ class PipelineOptions:
     sub_batches: bool = False
     cache_channels: int = 0
     cache_slots: int = 0
+    page_tokens: int = 0
     mac_operands: str | None = None
     attention: str = "tokens"
     head_groups: int = 0
@@ -43,6 +44,8 @@ class PipelineOptions:
     pipeline_stages: int = 1
     drop_cache_appends: bool = False
     serial_kernels: bool = False
+    spill_buffers: bool = False
+    value_tokens: int = 0
 
 
 def pipeline(stage: str, options: PipelineOptions) -> str:
@@ -58,6 +61,8 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
         "attention": "" if options.attention == "tokens" else options.attention,
         "cache-channels": options.cache_channels,
         "cache-slots": options.cache_slots or (options.batch if stages > 1 else 0),
+        "value-tokens": options.value_tokens,
+        "page-tokens": options.page_tokens,
     }
     layouts = " ".join(f"{name}={value}" for name, value in chosen.items() if value)
     assign_layouts = f"assign-layouts{{{layouts}}}" if layouts else "assign-layouts"
@@ -96,6 +101,7 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
         "machine": (
             "npu-tile",
             "npu-split-loops",
+            *(("npu-spill-buffers",) if options.spill_buffers else ()),
             "pim-expand",
             f"npu-double-buffer{{depth={options.depth}}}",
             "npu-allocate-scratchpad",

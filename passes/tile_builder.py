@@ -130,6 +130,13 @@ class TileBuilder:
         Rewriter.insert_op([op], InsertPoint.before(first))
         return op.result
 
+    def page(self, cache: str, slot: SSAValue, index: Scalar) -> SSAValue:
+        """A page of a slot of a cache."""
+        op = host.PageOp(cache, slot, self.value(index))
+        op.result.name_hint = "page"
+        self.add(op)
+        return op.result
+
     def address_of(self, symbol: str) -> AffineSum:
         """The place of a `host.memory`."""
         op = host.AddressOfOp(symbol)

@@ -48,6 +48,7 @@ UNIVERSE = Universe(
         "npu-fold-copies": _lazy("passes.npu.npu_fold_copies", "NpuFoldCopiesPass"),
         "npu-plan-tiles": _lazy("passes.npu.npu_plan_tiles", "NpuPlanTilesPass"),
         "npu-insert-semaphores": _lazy("passes.npu.npu_insert_semaphores", "NpuInsertSemaphoresPass"),
+        "npu-spill-buffers": _lazy("passes.npu.npu_spill_buffers", "NpuSpillBuffersPass"),
         "npu-split-loops": _lazy("passes.npu.npu_split_loops", "NpuSplitLoopsPass"),
         "npu-tile": _lazy("passes.npu.npu_tile", "NpuTilePass"),
         "pipeline-heads": _lazy("passes.kernels.pipeline_heads", "PipelineHeadsPass"),

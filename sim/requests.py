@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from .functional.errors import SimulationError
 
 FIELDS = ("arrival_ms", "input_tokens", "output_tokens")
+PROMPT_FIELDS = ("arrival_ms", "prompt", "output_tokens")
 
 
 class RequestError(SimulationError):
@@ -25,11 +27,14 @@ class RequestError(SimulationError):
 
 @dataclass(frozen=True)
 class Request:
-    """A request: when it arrives, the tokens of its prompt and those that it asks for."""
+    """A request: when it arrives, the tokens of its prompt and those that it asks for; the prompt itself where it is known,
+    with `input_tokens` 0 until somebody has counted them.
+    """
 
     arrival_ms: float
     input_tokens: int
     output_tokens: int
+    prompt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,15 +65,24 @@ point is chosen so that the mean comes near theirs (12.1 and 55.8; 80.3 and 295.
 
 
 def draw_requests(name: str, count: int, seed: int, longest: int | None = None) -> list[Request]:
-    """`count` requests of a distribution, all there at time 0. `longest` caps input + output, the output first."""
+    """`count` requests of a distribution, all there at time 0. `longest` caps input + output, the output first.
+
+    `fixed-480-2` is 480 input tokens and 2 output tokens for each, and not capped.
+    """
+    if fixed := _FIXED.fullmatch(name):
+        return [Request(0.0, int(fixed[1]), int(fixed[2]))] * count
     if name not in DISTRIBUTIONS:
-        raise RequestError(f"no distribution {name!r}, expected one of {', '.join(DISTRIBUTIONS)}")
+        known = ", ".join(DISTRIBUTIONS)
+        raise RequestError(f"no distribution {name!r}, expected {known} or fixed-INPUT-OUTPUT as in fixed-480-2:64")
     random = np.random.default_rng(seed)
     inputs, outputs = (lengths.draw(random, count) for lengths in DISTRIBUTIONS[name])
     if longest is not None:
         inputs = np.minimum(inputs, longest - 1)
         outputs = np.minimum(outputs, longest - inputs)
     return [Request(0.0, int(i), int(o)) for i, o in zip(inputs, outputs, strict=True)]
+
+
+_FIXED = re.compile(r"fixed-([1-9]\d{0,6})-([1-9]\d{0,6})")
 
 
 def cached_tokens(requests: Sequence[Request], seed: int) -> list[int]:
@@ -78,7 +92,10 @@ def cached_tokens(requests: Sequence[Request], seed: int) -> list[int]:
 
 
 def read_requests(path: str | Path) -> list[Request]:
-    """Requests of a CSV file with a header, or of a JSON Lines file: `arrival_ms`, `input_tokens`, `output_tokens`."""
+    """Requests of a CSV file with a header, or of a JSON Lines file: `arrival_ms`, `input_tokens`, `output_tokens`.
+
+    A line of JSON may have `prompt`, a text, in place of `input_tokens`. The order of the lines means nothing.
+    """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -114,10 +131,16 @@ def _json(line: str, where: str) -> dict[str, Any]:
 
 
 def _request(row: dict[Any, Any], where: str) -> Request:
-    if set(row) != set(FIELDS):
-        raise RequestError(f"{where}: found {', '.join(map(str, row))}, expected {', '.join(FIELDS)}")
-    values: list[float] = []
-    for name in FIELDS:
+    prompt = row.get("prompt")
+    fields = FIELDS if prompt is None else PROMPT_FIELDS
+    if set(row) != set(fields):
+        raise RequestError(f"{where}: found {', '.join(map(str, row))}, expected {', '.join(fields)}")
+    if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
+        raise RequestError(f"{where}: prompt is {str(prompt)[:40]!r}, expected a text")
+    values: dict[str, float] = {}
+    for name in fields:
+        if name == "prompt":
+            continue
         try:
             value = float(row[name])
         except (TypeError, ValueError):
@@ -125,5 +148,5 @@ def _request(row: dict[Any, Any], where: str) -> Request:
         low = 0 if name == "arrival_ms" else 1
         if not low <= value < 2**31 or (low and value != int(value)):
             raise RequestError(f"{where}: {name} is {row[name]!r}, expected a number from {low} on")
-        values.append(value)
-    return Request(values[0], int(values[1]), int(values[2]))
+        values[name] = value
+    return Request(values["arrival_ms"], int(values.get("input_tokens", 0)), int(values["output_tokens"]), prompt)

@@ -28,9 +28,10 @@ class Launch(NamedTuple):
 
 
 class Timing(Protocol):
-    """What a step needs of a timing model; `sequences` int64[n, 4] is the sequence table of the step."""
+    """What a step needs of a timing model: `sequences` int64[n, 4] is the sequence table of the step, `pages` the page tables."""
 
     sequences: np.ndarray
+    pages: np.ndarray
 
     def unit(self, program_index: int) -> str:
         """The part of the machine that a launch has to itself."""

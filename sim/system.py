@@ -12,6 +12,7 @@ from ..backends.isa.check import ProgramError, check_program
 from ..backends.isa.image import Image
 from .functional.errors import SimulationError
 from .memory import BankMemory, rope_table
+from .pages import PageTables
 from .plan import Plan, PlannedExchange, PlannedLaunch, SequenceRow
 from .schedule import LINK, Launch, Timing, schedule
 
@@ -84,6 +85,7 @@ class System:
             )
         self.image, self.timing = image, timing
         self.now_ps = 0
+        self.pages = PageTables(image)
         self._plan = Plan(image.plan, image.programs)
         self._devices: list[Devices] = []
         self._buffers: list[dict[str, np.ndarray]] = []
@@ -125,15 +127,19 @@ class System:
     ) -> StepResult:
         """Run the plan once on `tokens`, of which each sequence (first_row, new, past, slot) owns a range of rows.
 
+        Slots get the pages that they need; OutOfPages if there are too few.
+
         `first_half` is the number of sequences of the first sub-batch, if the plan has two; without it, half of them.
         """
         self._check(tokens, sequences)
         table = np.array(sequences, np.int64).reshape(len(sequences), -1)
+        for _, new, past, slot in sequences:
+            self.pages.grow(slot, past + new)
         for device, buffers in zip(self._devices, self._buffers, strict=True):
             buffers["tokens"][: len(tokens)] = tokens
-            device.sequences = table
+            device.sequences, device.pages = table, self.pages.tables
         if self.timing is not None:
-            self.timing.sequences = table
+            self.timing.sequences, self.timing.pages = table, self.pages.tables
         half = -(-len(sequences) // 2) if first_half is None else first_half
         _limit("step", "sequences of the first sub-batch", half, 0, len(sequences))
         rows = sum(new for _, new, _, _ in sequences[:half])
@@ -151,6 +157,14 @@ class System:
         result.next = next(iter(self._outputs("next", len(sequences))), None)
         result.logits = self._logits(len(sequences))
         return result
+
+    def release(self, slot: int) -> None:
+        """A sequence has ended: its slot and its pages are free."""
+        self.pages.release(slot)
+
+    def wait_until(self, time_ps: int) -> None:
+        """Do nothing before `time_ps`."""
+        self.now_ps = max(self.now_ps, time_ps)
 
     def _launches(self, arguments: Sequence[int], sequences: Sequence[SequenceRow]) -> list[Launch]:
         """What the plan launches. Data is computed at once: the order of the plan is one that its events allow."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..frontends.model import ModelConfig
 from ..sim.placement import Assignment, assign, attention_rows, deal_heads, first_half
-from ..sim.requests import cached_tokens, draw_requests, read_requests
+from ..sim.requests import Request, cached_tokens, draw_requests, read_requests
 from .errors import CommandError
 
 COPY_LOAD, TILE_LOAD = 100, 184
@@ -50,18 +50,48 @@ class Batch:
         return Batch(past, slots, requests, len(first), self.groups)
 
 
-def lengths_of(spec: str, seed: int, longest: int) -> list[int]:
-    """Cached tokens of each request of a file, or of NAME:COUNT drawn from a distribution."""
-    name, _, count = spec.partition(":")
-    if count.isdigit() and int(count) and not Path(spec).exists():
-        requests = draw_requests(name, int(count), seed, longest)
-    else:
+def drawn_or_read(spec: str, seed: int, longest: int) -> list[Request]:
+    """The requests of a file, or of NAME:COUNT drawn from a distribution."""
+    name, colon, count = spec.rpartition(":")
+    if not colon or Path(spec).exists():
         requests = read_requests(spec)
-    lengths = cached_tokens(requests, seed)
+        for index, request in enumerate(requests):
+            if request.prompt is not None:
+                raise CommandError(
+                    f"request {index} of {spec} has a prompt, expected input_tokens: only lengths are timed"
+                )
+        return requests
+    requests = draw_requests(name, int(count) if count.isdecimal() else 0, seed, longest)
+    if not requests:
+        raise CommandError(f"{spec}: the number of requests is {count!r}, expected at least 1 as in {name}:64")
+    return requests
+
+
+def lengths_of(spec: str, seed: int, longest: int, prompts_only: bool = False) -> list[int]:
+    """Tokens of each request of a file or a distribution when it begins to decode: those of its prompt if that is to be
+    prefilled, otherwise those that it has cached at a random point of its output.
+    """
+    requests = drawn_or_read(spec, seed, longest)
+    lengths = [request.input_tokens for request in requests] if prompts_only else cached_tokens(requests, seed)
     for index, length in enumerate(lengths):
         if length >= longest:
             raise CommandError(f"request {index} of {spec} has {length} cached tokens, the context length is {longest}")
     return lengths
+
+
+def load_of(
+    config: ModelConfig, machine: dict, cache_channels: int, tensor_parallel: int = 1, value_tokens: int = 0
+) -> Callable[[int], int]:
+    """The work of attention over so many tokens, by which channels are balanced; each device has a part of the heads."""
+    memory = machine["memory"]
+    banks = memory["pseudo_channels"] * memory["ranks"] * memory["bank_groups"] * memory["banks_per_group"]
+    units, width = banks * cache_channels, config.heads // tensor_parallel * config.head_dim
+
+    def load(tokens: int) -> int:
+        copies, tiles = attention_rows(tokens, width, config.head_dim, units, memory["row_bytes"] // 2, value_tokens)
+        return COPY_LOAD * copies + TILE_LOAD * tiles
+
+    return load
 
 
 def make_batch(
@@ -71,6 +101,7 @@ def make_batch(
     cache_channels: int,
     how: Assignment,
     tensor_parallel: int = 1,
+    value_tokens: int = 0,
 ) -> Batch:
     """Slots by the assignment of sequences to groups of `cache_channels` channels; halves that share every group equally.
 
@@ -78,15 +109,8 @@ def make_batch(
     """
     memory = machine["memory"]
     groups = memory["channels"] // cache_channels
-    banks = memory["pseudo_channels"] * memory["ranks"] * memory["bank_groups"] * memory["banks_per_group"]
-    loads = []
-    for length in lengths:
-        width = config.heads // tensor_parallel * config.head_dim
-        copies, tiles = attention_rows(
-            length + 1, width, config.head_dim, banks * cache_channels, memory["row_bytes"] // 2
-        )
-        loads.append(COPY_LOAD * copies + TILE_LOAD * tiles)
-    groups_of = assign(loads, groups, how)
+    load = load_of(config, machine, cache_channels, tensor_parallel, value_tokens)
+    groups_of = assign([load(length + 1) for length in lengths], groups, how)
     halves = first_half(groups_of, groups)
     taken = [0] * groups
     slots = []

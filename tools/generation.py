@@ -61,14 +61,17 @@ def generate(engine: Engine, prompt: Sequence[int], count: int, chunk: int, stop
 def generate_batch(
     simulator: Simulator, prompts: Sequence[Sequence[int]], batch: Batch, count: int, chunk: int
 ) -> Iterator[list[int]]:
-    """`count` greedy tokens for each sequence of a batch, in its order: one after another is prefilled, then all decode."""
-    last: list[int] = []
-    for request, slot in zip(batch.requests, batch.slots, strict=True):
-        prompt, token = prompts[request], -1
-        for past in range(0, len(prompt), chunk):
-            part = list(prompt[past : past + chunk])
-            token = _last(simulator.step(part, [(0, len(part), past, slot)]))
-        last.append(token)
+    """`count` greedy tokens for each sequence of a batch, in its order: prompts are prefilled, as many in a step as there is
+    room for, then all decode.
+    """
+    mine = [prompts[request] for request in batch.requests]
+    last = [-1] * len(mine)
+    for parts in prefill_parts([len(prompt) for prompt in mine], chunk, len(mine)):
+        tokens = [token for index, past, new in parts for token in mine[index][past : past + new]]
+        found = simulator.step(tokens, _rows(parts, batch.slots))
+        assert found is not None
+        for (index, _, _), token in zip(parts, found, strict=True):
+            last[index] = int(token)
     yield last
     for step in range(count - 1):
         found = simulator.step(last, batch.table(step), batch.first_half)
@@ -82,12 +85,41 @@ def _last(tokens: NDArray[Any] | None) -> int:
     return int(tokens[-1])
 
 
-def time_prefill(engine: Engine, length: int, batch: int, chunk: int) -> None:
-    """Every sequence of the batch in turn, `chunk` tokens a step."""
-    for slot in range(batch):
-        for past in range(0, length, chunk):
-            new = min(chunk, length - past)
-            engine.step([0] * new, [(0, new, past, slot)])
+def prefill_parts(lengths: Sequence[int], chunk: int, most: int) -> Iterator[list[tuple[int, int, int]]]:
+    """Prompts of these lengths cut into steps of `chunk` tokens of at most `most` sequences: of each step (sequence, first
+    token, tokens).
+    """
+    parts: list[tuple[int, int, int]] = []
+    room = chunk
+    for index, length in enumerate(lengths):
+        past = 0
+        while past < length:
+            new = min(room, length - past)
+            parts.append((index, past, new))
+            past, room = past + new, room - new
+            if not room or len(parts) == most:
+                yield parts
+                parts, room = [], chunk
+    if parts:
+        yield parts
+
+
+def _rows(parts: Sequence[tuple[int, int, int]], slots: Sequence[int]) -> Rows:
+    rows: list[tuple[int, int, int, int]] = []
+    first = 0
+    for index, past, new in parts:
+        rows.append((first, new, past, slots[index]))
+        first += new
+    return rows
+
+
+def time_prefill(engine: Engine, lengths: Sequence[int], slots: Sequence[int], chunk: int, most: int) -> int:
+    """All prompts, `chunk` tokens and at most `most` sequences a step; the number of steps."""
+    steps = 0
+    for parts in prefill_parts(lengths, chunk, most):
+        engine.step([0] * sum(new for _, _, new in parts), _rows(parts, slots))
+        steps += 1
+    return steps
 
 
 def time_decode(engine: Engine, past: int, batch: int, stages: int = 1) -> None:

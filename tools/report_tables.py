@@ -11,6 +11,8 @@ from .report import Report
 def report_tables(report: Report) -> list[Table]:
     """The report for people."""
     tables = [Table("run", ("", ""), _facts(report)), _phase_table(report)]
+    if "serving" in report:
+        tables.append(Table("requests", ("", ">"), _serving(report["serving"])))
     if report["cycles"] is not None:
         tables += [
             _layer_table(report["per_layer"]),
@@ -49,6 +51,26 @@ def report_tables(report: Report) -> list[Table]:
             Table("approximate", ("",), [(text,) for text in report["approximate"]]),
         ]
     return tables
+
+
+def _serving(serving: Report) -> list[Sequence[Cell]]:
+    rate = serving["tokens_per_second"]
+    rows: list[Sequence[Cell]] = [
+        ("requests done", serving["requests"]),
+        ("simulated time", amount(serving["seconds"], "s")),
+        ("tokens a second", f"{rate:.1f}" if rate else ""),
+        ("steps", serving["steps"]),
+        ("most requests in a step", serving["most_running"]),
+        ("evictions", serving["evictions"]),
+    ]
+    for what in ("time_to_first_token", "time_per_output_token"):
+        spread = serving[f"{what}_ms"]
+        if spread is not None:
+            rows += [(f"{what.replace('_', ' ')}, {name}", f"{value:.3f} ms") for name, value in spread.items()]
+    for cache, use in serving["pages"].items():
+        most = f"{use['peak']} of {use['pages']}"
+        rows.append((f"most pages of {use['page_tokens']} {cache}", most))
+    return rows
 
 
 def _facts(report: Report) -> list[Sequence[Cell]]:

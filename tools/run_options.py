@@ -39,7 +39,10 @@ class RunOptions:
     seed: int = 0
     assign: Literal["min-load", "round-robin"] | None = None
     cache_channels: int | None = None
+    value_tokens: int | None = None
     log: str | None = None
+    serve: bool = False
+    step_log: str | None = None
     tensor_parallel: int | None = None
     head_groups: int | None = None
     pipeline_stages: int | None = None
@@ -89,9 +92,14 @@ def check_options(options: RunOptions) -> None:
         "--ignore-capacity": options.ignore_capacity,
         "--requests": options.requests is not None,
     }
+    if options.serve:
+        _check_serving(options, conflicts)
+        needs = {name: needs[name] for name in ("--prompt-length", "--no-prefill", "--ignore-capacity")}
+    elif options.step_log is not None:
+        raise UsageError("--step-log needs --serve")
     for name, given in needs.items():
         if given and not options.timing_only:
-            raise UsageError(f"{name} needs --timing-only")
+            raise UsageError(f"{name} needs --timing-only{' or --serve' if name == '--requests' else ''}")
     if (options.pipeline_stages or 1) > 1 and not options.timing_only and options.at is None:
         raise UsageError("--pipeline-stages above 1 needs --timing-only or --at")
     if options.requests is None and options.prompts is None:
@@ -106,10 +114,10 @@ def check_options(options: RunOptions) -> None:
                 raise UsageError(f"{name} with --prompts")
         if options.is_image:
             raise UsageError("--prompts with an image: the batch is fixed when it is compiled")
-    elif options.batch is not None or not options.no_prefill or options.is_image:
-        raise UsageError(
-            "--requests needs a model, --timing-only and --no-prefill, and says itself how large the batch is"
-        )
+    elif options.is_image:
+        raise UsageError("--requests with an image: the batch is fixed when it is compiled")
+    elif options.batch is not None and not options.serve:
+        raise UsageError("--batch with --requests, which says itself how large the batch is, unless with --serve")
     if options.prompt_ids is not None:
         for name in ("--prompt", "--chat"):
             if conflicts[name]:
@@ -125,8 +133,22 @@ def check_options(options: RunOptions) -> None:
             "tensor_parallel",
             "pipeline_stages",
             "head_groups",
+            "value_tokens",
         ):
             if getattr(options, name) is not None:
                 raise UsageError(f"--{name.replace('_', '-')} with an image: it was fixed when the image was compiled")
     elif options.weights is not None:
         raise UsageError(f"--weights needs an image ({IMAGE_SUFFIX})")
+
+
+def _check_serving(options: RunOptions, conflicts: dict[str, bool]) -> None:
+    """Refuse what does not go with --serve."""
+    if options.requests is None:
+        raise UsageError("--serve needs --requests")
+    for name in ("--prompt", "--prompt-ids", "--prompts", "--chat", "--stop-at-eos", "--at"):
+        if conflicts[name]:
+            raise UsageError(f"{name} with --serve, whose requests have prompts of their own")
+    if (options.pipeline_stages or 1) > 1:
+        raise UsageError("--pipeline-stages above 1 with --serve, whose steps follow each other")
+    if conflicts["--no-timing"]:
+        raise UsageError("--no-timing with --serve: requests arrive in simulated time")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +25,7 @@ from .generation import Engine, Simulator, TextStream, generate, generate_batch,
 from .log_file import save_log
 from .report import Phase, Report, cost_report, phase_report
 from .run_options import Listener, RunOptions, check_options
+from .serve_run import DEFAULT_BATCH, Requests, read_served, serve, serving_phase, serving_report, write_steps
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -52,10 +54,12 @@ class _Session:
         self.seconds: dict[str, float] = {}
         self.timing: TimingModel | None = None
         self.log: ProgramLog | None = None
+        self.served: Requests | None = None
 
     def run(self) -> Report:
-        if self.options.log is not None and not Path(self.options.log).parent.is_dir():
-            raise CommandError(f"{self.options.log}: its folder does not exist")
+        for path in (self.options.log, self.options.step_log):
+            if path is not None and not Path(path).parent.is_dir():
+                raise CommandError(f"{path}: its folder does not exist")
         report = self.execute()
         if self.log is not None and self.options.log is not None:
             self.listener.stage("writing the command log")
@@ -70,16 +74,21 @@ class _Session:
             self.tokenizer, self.ids, self.prompts = None, [], []
             if options.prompts is not None:
                 self.prompts = self.read_prompts(options.prompts)
+            elif options.serve:
+                assert self.model is not None
+                self.served = read_served(options, self.model)
             elif not options.timing_only:
                 self.tokenizer, self.ids = self.read_prompt()
-        self.batch = self.make_batch() if options.requests or self.prompts else None
+        self.batch = self.make_batch() if self.prompts or (options.requests and not options.serve) else None
         self.length = max(self.batch.past) if self.batch else options.prompt_length or len(self.ids)
-        self.context = self.choose_context()
+        self.context = self.choose_context(self.served.longest if self.served else self.length + options.tokens)
         with self.clock("compile"):
             if self.image is None:
                 self.compile()
         with self.clock("set up"):
             self.engine = self.make_engine()
+        if self.served is not None:
+            return self.serve(self.served)
         if options.timing_only:
             return self.time_only()
         return self.produce_batch(self.batch) if self.batch else self.produce()
@@ -124,21 +133,29 @@ class _Session:
         machine = load_machine(options.machine or DEFAULT_MACHINE).to_dict()
         longest = (options.context or model.config.context_length) - options.tokens
         if options.requests is not None:
-            lengths = lengths_of(options.requests, options.seed, longest)
+            lengths = lengths_of(options.requests, options.seed, longest, not options.no_prefill)
         else:
             lengths = [len(prompt) for prompt in self.prompts]
         how, tensor = options.assign or "min-load", options.tensor_parallel or 1
+        channels = self.cache_channels(machine)
+        if self.attention == "heads":
+            return head_batch(lengths, -(-model.config.kv_heads // tensor), machine["memory"]["channels"], how)
+        return make_batch(lengths, model.config, machine, channels, how, tensor, options.value_tokens or 0)
+
+    def cache_channels(self, machine: dict[str, Any]) -> int:
+        """Channels that the cache of a sequence is spread over; 0 where its heads are in channels of their own."""
+        options = self.options
         if self.attention == "heads":
             if options.cache_channels is not None:
                 raise CommandError(f"--cache-channels on {machine['name']}, which keeps heads in channels of their own")
-            return head_batch(lengths, -(-model.config.kv_heads // tensor), machine["memory"]["channels"], how)
+            return 0
         channels = options.cache_channels or 1
         if machine["memory"]["channels"] % channels:
             raise CommandError(
                 f"--cache-channels is {channels}, expected a divisor of the {machine['memory']['channels']} channels of "
                 f"{machine['name']}"
             )
-        return make_batch(lengths, model.config, machine, channels, how, tensor)
+        return channels
 
     @property
     def attention(self) -> Literal["heads", "tokens"]:
@@ -189,9 +206,9 @@ class _Session:
                 )
         return tokenizer, ids
 
-    def choose_context(self) -> int:
-        """The longest sequence that the program must be ready for."""
-        options, need = self.options, self.length + self.options.tokens
+    def choose_context(self, need: int) -> int:
+        """The longest sequence that the program must be ready for, at least `need`."""
+        options = self.options
         if self.image is not None:
             limit, whose = self.image.bounds["context"], f"the context of {options.model}"
         else:
@@ -215,6 +232,7 @@ class _Session:
         machine = options.machine or DEFAULT_MACHINE
         self.machine = load_machine(machine).to_dict()
         self.place = options.place or DEFAULT_PLACE
+        chunk = 0 if options.no_prefill else options.chunk or 32
         stages = options.pipeline_stages or 1
         sequences = len(self.batch.past) if self.batch else options.batch or 1
         if options.timing_only and sequences < stages:
@@ -227,16 +245,27 @@ class _Session:
             phase="decode" if options.no_prefill else "mixed",
             batch=sequences,
             context=self.context,
-            new_tokens=None if options.no_prefill else max(options.chunk or 32, len(self.prompts)),
+            new_tokens=max(chunk, sequences) if chunk else None,
             ignore_capacity=options.ignore_capacity,
             sub_batches=options.sub_batches,
-            cache_channels=(options.cache_channels or 1) if self.batch and self.attention == "tokens" else 0,
-            cache_slots=self.batch.slot_count if self.batch else 0,
             head_groups=options.head_groups or 0,
+            value_tokens=options.value_tokens or 0,
             tensor_parallel=options.tensor_parallel or 1,
             pipeline_stages=stages,
             attention=self.attention,
         )
+        if self.batch or self.served:
+            channels = self.cache_channels(self.machine)
+            pipeline_options = replace(pipeline_options, cache_channels=channels, page_tokens=1)
+        if self.batch:
+            pipeline_options = replace(pipeline_options, cache_slots=self.batch.slot_count)
+        if self.served:
+            # A step has any number of sequences, so it cannot be of phase decode, and any of them may meet in one channel.
+            batch = self.served_batch = options.batch or min(len(self.served.requests), DEFAULT_BATCH)
+            spread = self.machine["memory"]["channels"] // channels if channels and self.place != "npu-only" else 1
+            slots = batch * spread
+            sizes = {"batch": batch, "new_tokens": batch + chunk, "cache_slots": slots}
+            pipeline_options = replace(pipeline_options, phase="mixed", **sizes)
         build = Build(model.build_module(), pipeline_options, meta=model_meta(model, options.model))
 
         def tell(stage: str) -> None:
@@ -334,9 +363,8 @@ class _Session:
         if not options.no_prefill:
             self.listener.stage(f"timing the prefill of {length} tokens")
             begin = time.perf_counter()
-            time_prefill(self.engine, length, batch, self.chunk)
+            steps = time_prefill(self.engine, [length] * batch, range(batch), self.chunk, image.bounds["sequences"])
             before = self.statistics()
-            steps = -(-length // self.chunk) * batch
             phases.append(Phase("prefill", length * batch, steps, time.perf_counter() - begin, None, before))
         begin = time.perf_counter()
         for past in range(length, length + options.tokens):
@@ -359,7 +387,7 @@ class _Session:
             for request, token in zip(batch.requests, tokens, strict=True):
                 outputs[request].append(token)
         end, final = time.perf_counter(), self.statistics()
-        steps = sum(-(-len(prompt) // self.chunk) for prompt in self.prompts)
+        steps = -(-sum(map(len, self.prompts)) // self.chunk)
         decoded = (options.tokens - 1) * len(outputs)
         phases = [
             Phase("prefill", sum(map(len, self.prompts)), steps, middle - begin, None, prefill),
@@ -373,16 +401,51 @@ class _Session:
         return report
 
     def time_batch(self, batch: Batch) -> Report:
-        """Decode steps of a batch of requests."""
-        tokens, begin = self.options.tokens, time.perf_counter()
+        """Prefill of a batch of requests, unless it is to be left out, and decode steps."""
+        tokens, phases, before = self.options.tokens, [], None
         assert isinstance(self.engine, Simulator)
+        if not self.options.no_prefill:
+            self.listener.stage(f"timing the prefill of {sum(batch.past)} tokens of {len(batch.past)} sequences")
+            begin = time.perf_counter()
+            most = self.engine.system.image.bounds["sequences"]
+            steps = time_prefill(self.engine, batch.past, batch.slots, self.chunk, most)
+            before = self.statistics()
+            phases.append(Phase("prefill", sum(batch.past), steps, time.perf_counter() - begin, None, before))
+        begin = time.perf_counter()
         for step in range(tokens):
             self.listener.stage(f"timing the decoding of token {step + 1} of {tokens}")
             for part in batch.micro_batches(self.stages) if self.stages > 1 else [batch]:
                 self.engine.step([0] * len(part.past), part.table(step), part.first_half)
         seconds = time.perf_counter() - begin
-        phase = Phase("decode", tokens * len(batch.past), tokens, seconds, None, self.statistics())
-        return self.report([phase], [], None, len(batch.past))
+        phases.append(Phase("decode", tokens * len(batch.past), tokens, seconds, before, self.statistics()))
+        report = self.report(phases, [], None, len(batch.past))
+        assert isinstance(self.engine, Simulator)
+        report["pages"] = self.engine.system.pages.usage()
+        return report
+
+    def serve(self, served: Requests) -> Report:
+        """Requests as they arrive."""
+        options, model = self.options, self.model
+        assert isinstance(self.engine, Simulator) and model is not None
+        system, batch = self.engine.system, self.served_batch
+        server, steps, seconds = serve(system, served, options, model, batch, self.listener.stage)
+        phase = serving_phase(steps, server.requests, seconds, self.statistics())
+        report = self.report([phase], [], None, batch)
+        report["serving"] = serving_report(server, steps)
+        report["tokens_in"] = report["serving"]["prompt_tokens"]
+        if options.step_log is not None:
+            write_steps(options.step_log, steps)
+        if served.prompts is not None:
+            decode = model.tokenizer().decode
+            report["outputs"] = [
+                {
+                    "prompt_ids": prompt,
+                    "output_ids": one.output,
+                    "text": decode(one.output, skip_special_tokens=False),
+                }
+                for prompt, one in zip(served.prompts, server.requests, strict=True)
+            ]
+        return report
 
     def statistics(self) -> dict[str, Any] | None:
         return self.timing.statistics() if self.timing else None

@@ -80,6 +80,8 @@ class FunctionEmitter:
                 self.advance(op)
             case host.SequenceOp():
                 return self.sequence(op)
+            case host.PageOp():
+                return self.page(op)
             case host.BufferOp() | scf.YieldOp() | func.ReturnOp():
                 pass
             case _:
@@ -93,6 +95,13 @@ class FunctionEmitter:
         for result, register in zip(op.results, registers, strict=True):
             self.values[result] = Affine.register(register)
         return registers
+
+    def page(self, op: host.PageOp) -> list[int]:
+        register = self.builder.register()
+        slot, index = self.affine(op.slot), self.affine(op.index)
+        self.builder.emit("page", result=register, table=op.symbol, slot=slot, index=index)
+        self.values[op.result] = Affine.register(register)
+        return [register]
 
     def scalar(self, op: Operation) -> int:
         name = _SCALARS.get(type(op))

@@ -35,6 +35,9 @@ F16, F32, I32 = 0, 1, 2
 DTYPE_NAMES = ("f16", "f32", "i32")
 DTYPE_BYTES = (2, 4, 4)
 
+PAGE_TABLES = ("keys", "values")
+"""The caches that have page tables, in the order of the tables."""
+
 SCALAR_OPS = ("set", "ceildiv", "div", "rem", "min", "max", "mul", "sub")
 
 
@@ -124,6 +127,16 @@ CONTROL = (
         ("index", "first_row", "new_tokens", "past", "slot"),
         "Registers named by the last four fields = row `index` of the sequence table of the step.",
         registers=("first_row", "new_tokens", "past", "slot"),
+    ),
+    Opcode(
+        5,
+        "page",
+        "ctl",
+        ("result", "table", "slot", "index"),
+        "Register `result` = page `index` of cache slot `slot` in the page table of the keys or of the values. A page that "
+        "the slot has not been given is a fault.",
+        enums={"table": PAGE_TABLES},
+        registers=("result",),
     ),
 )
 """Sequencing instructions, the same in all sets."""

@@ -6,7 +6,7 @@ from .check import ProgramError, instruction_set
 from .image import Program
 from .spec import CONTROL, FIRST_FIELD, HEADER, REGISTERS, SCALAR_OPS
 
-_HALT, _LOOP, _END, _SCALAR, _SEQUENCE = (opcode.number for opcode in CONTROL)
+_HALT, _LOOP, _END, _SCALAR, _SEQUENCE, _PAGE = (opcode.number for opcode in CONTROL)
 _TERM_BEGIN, _TERM_COUNT = HEADER.index("term_begin"), HEADER.index("term_count")
 
 _SCALAR_FUNCTIONS: dict[str, Callable[[int, int], int]] = {
@@ -54,7 +54,7 @@ class Walk:
             opcode = opcodes[pc]
             fields = self._decode(pc, registers)
             pc += 1
-            if opcode > _SEQUENCE:
+            if opcode > _PAGE:
                 yield pc - 1, opcode, fields
             elif opcode == _LOOP:
                 counter, start, stop, step, leave = fields[:5]
@@ -84,6 +84,8 @@ class Walk:
                     raise self.error(pc - 1, f"row {index}, the step has {len(sequences)} sequences")
                 for register, value in zip(targets, sequences[index], strict=True):
                     registers[register] = value
+            elif opcode == _PAGE:
+                raise self.error(pc - 1, "page tables are known only to the simulator")
             else:
                 return
 

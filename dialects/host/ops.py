@@ -34,6 +34,7 @@ from xdsl.irdl import (
 from xdsl.traits import HasParent, MemoryReadEffect, MemoryWriteEffect, Pure, SymbolOpInterface
 from xdsl.utils.exceptions import VerifyException
 
+from ...backends.isa.spec import PAGE_TABLES
 from ..llm import SeqsType
 from .types import BufferType, EventType
 
@@ -238,6 +239,39 @@ class SequenceOp(IRDLOperation):
 
     def __init__(self, index: SSAValue):
         super().__init__(operands=[index], result_types=[IndexType()] * 4)
+
+
+@irdl_op_definition
+class PageOp(IRDLOperation):
+    """Page `index` of a cache slot: where its tokens from `index` times the page's tokens on are, by the page table of `cache`.
+
+    Example:
+
+        %slot, %index = "test.op"() : () -> (index, index)
+        %page = host.page @keys %slot[%index]
+    """
+
+    name = "host.page"
+
+    cache = prop_def(FlatSymbolRefAttrConstr)
+    slot = operand_def(IndexType)
+    index = operand_def(IndexType)
+    result = result_def(IndexType)
+
+    assembly_format = "$cache $slot `[` $index `]` attr-dict"
+    traits = traits_def(Pure())
+
+    def __init__(self, cache: str, slot: SSAValue, index: SSAValue):
+        super().__init__(operands=[slot, index], result_types=[IndexType()], properties={"cache": SymbolRefAttr(cache)})
+
+    @property
+    def symbol(self) -> str:
+        assert isinstance(self.cache, SymbolRefAttr)
+        return self.cache.root_reference.data
+
+    def verify_(self) -> None:
+        if self.symbol not in PAGE_TABLES:
+            raise VerifyException(f"@{self.symbol} has no page table, expected one of @{', @'.join(PAGE_TABLES)}")
 
 
 @irdl_op_definition

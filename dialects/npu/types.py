@@ -6,7 +6,7 @@ from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 
 from ..affine_fields import FieldsAttr
-from ..record import RecordAttr
+from ..record import PAGED, RecordAttr
 
 __all__ = [
     "NpuFieldsAttr",
@@ -35,11 +35,14 @@ class NpuFieldsAttr(FieldsAttr):
 class RowMajorAttr(RecordAttr):
     """Linear space, row-major, rows one after the other.
 
+    A cache in pages is row-major as pages x layers x KV heads x `page_tokens` x head dimension.
+
     Example: `#npu.row_major<row_bytes = 1152>`
     """
 
     name = "npu.row_major"
     keys = ("row_bytes",)
+    optional = (PAGED,)
 
 
 @irdl_attr_definition

@@ -44,14 +44,18 @@ class AttentionPlan:
 
 @cache
 def choose_attention(
-    what: str, shape: AttentionShape, core: NpuCore, units: tuple[str, ...], room_bytes: int
+    what: str, shape: AttentionShape, core: NpuCore, units: tuple[str, ...], room_bytes: int, page_tokens: int = 0
 ) -> AttentionPlan:
-    """The fastest plan for `what`, scores or context, on one of `units`; among equals the largest load."""
+    """The fastest plan for `what`, scores or context, on one of `units`; among equals the largest load.
+
+    A load stays in a page of `page_tokens`, if the cache has pages.
+    """
     plans: list[AttentionPlan] = []
     for unit in units if core.arrays else ("vector",):
         tile = tile_tokens(what, unit, core)
         for tiles in (1 << power for power in range(_LARGEST_LOAD.bit_length())):
-            if tiles == 1 or tiles * tile <= shape.keys + tile - 1:
+            in_page = page_tokens % (tiles * tile) == 0
+            if tiles == 1 or (in_page and tiles * tile <= shape.keys + tile - 1):
                 plans.append(_plan(what, unit, tiles * tile, shape, core))
     fitting = [plan for plan in plans if 2 * plan.load_tokens * shape.head_dim * F16_BYTES <= room_bytes] or plans[:1]
     fastest = min(plan.cycles for plan in fitting)

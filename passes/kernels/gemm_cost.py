@@ -6,8 +6,8 @@ two come in either order. The model is explained in docs/explanation/tiling.md; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -92,10 +92,9 @@ def _candidates(m: int, k: int, n: int, tile_k: int, tile_n: int, core: NpuCore,
 
 
 def _best(found: _Candidates) -> GemmTiles:
-    keep = found.fits()
-    if not keep.any():
-        keep = found.local_bytes() == found.local_bytes().min()
-    cycles, dram = np.where(keep, found.cycles(), np.inf), found.dram_bytes()
+    fits = found.fits
+    found = found.those(fits if fits.any() else found.local_bytes == found.local_bytes.min())
+    cycles, dram = found.cycles(), found.dram_bytes
     near = np.flatnonzero(cycles <= (1 + TIE) * cycles.min())
     best = min(near, key=lambda index: (dram[index], cycles[index]))
     order, keep = _FORMS[found.form[best]]
@@ -109,7 +108,7 @@ def _best(found: _Candidates) -> GemmTiles:
         found.depth * found.tile_k,
         int(found.rounds[best] * found.group[best]) * found.tile_n,
         int(found.slots[best]),
-        int(found.load_slots()[best]),
+        int(found.load_slots[best]),
         keep,
         int(cycles[best]),
         int(dram[best]),
@@ -135,10 +134,15 @@ class _Candidates:
     slots: np.ndarray
     core: NpuCore
 
-    @property
+    @cached_property
     def row_tiles(self) -> np.ndarray:
         """Tiles of rows."""
         return -(-self.m // self.tile_m)
+
+    def those(self, chosen: np.ndarray) -> _Candidates:
+        """Some of the candidates."""
+        names = ("tile_m", "rounds", "group", "depths", "form", "slots")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
     def orders(self, name: str) -> np.ndarray:
         """Where the outer loop is this one."""
@@ -148,6 +152,7 @@ class _Candidates:
         """Where so much of the results is kept."""
         return np.array([keep == name for _, keep in _FORMS])[self.form]
 
+    @cached_property
     def operand_bytes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of a tile of activations, of weights, and of results."""
         deep, wide = self.depths * self.tile_k, self.group * self.tile_n
@@ -159,39 +164,43 @@ class _Candidates:
             high * stored * self.element_bytes,
         )
 
+    @cached_property
     def local_bytes(self) -> np.ndarray:
         """Two places for each operand and for the results, one for all results."""
-        a, w, c = self.operand_bytes()
+        a, w, c = self.operand_bytes
         return 2 * (a + w) + np.where(self.keeps("all"), c, 2 * c)
 
+    @cached_property
     def load_slots(self) -> np.ndarray:
         """Places for each operand: two, or more where there is room."""
-        a, w, _ = self.operand_bytes()
-        room = self.core.scratchpad_bytes - (self.local_bytes() - 2 * (a + w))
+        a, w, _ = self.operand_bytes
+        room = self.core.scratchpad_bytes - (self.local_bytes - 2 * (a + w))
         return np.clip(room // (a + w), 2, MOST_SLOTS)
 
+    @cached_property
     def fits(self) -> np.ndarray:
         """Whether scratchpad and accumulators hold it."""
         sums = self.slots * self.tile_m * self.group * self.tile_n * 4
-        return (self.local_bytes() <= self.core.scratchpad_bytes) & (sums <= self.core.accumulator_bytes)
+        return (self.local_bytes <= self.core.scratchpad_bytes) & (sums <= self.core.accumulator_bytes)
 
+    @cached_property
     def dram_bytes(self) -> np.ndarray:
-        """Traffic: an operand is read once if its tile stays while the inner loop runs, or if there is only one tile."""
+        """Traffic: an operand is read once if its tile stays while the inner loop runs."""
         row_tiles, depth_blocks = self.row_tiles, self.depth // self.depths
         whole = depth_blocks == 1
-        a_stays = whole & (self.orders("mn") | (row_tiles == 1))
-        w_stays = whole & (self.orders("nm") | (self.rounds == 1))
+        a_stays, w_stays = whole & self.orders("mn"), whole & self.orders("nm")
         a = self.m * self.k * np.where(a_stays, 1, self.rounds)
         w = self.depth * self.tile_k * self.rounds * self.group * self.tile_n * np.where(w_stays, 1, row_tiles)
         return (a + w + self.m * self.n) * self.element_bytes
 
-    def pieces(self) -> np.ndarray:
-        """Parts of rows that are loaded and stored one by one, because a tile has not the whole row."""
-        blocks = self.depth // self.depths
-        loads = np.where(blocks > 1, blocks * self.rounds, 0)
-        stores = np.where(self.keeps("tile") & (self.rounds > 1), self.rounds, 0)
-        return self.m * (loads + stores)
+    @cached_property
+    def pieces(self) -> tuple[np.ndarray, np.ndarray]:
+        """Parts of rows in a load of activations and in a store, which move one by one as a tile has not the whole row."""
+        loads = np.where(self.depth // self.depths > 1, self.tile_m, 0)
+        stores = np.where(self.keeps("tile") & (self.rounds > 1), self.tile_m, 0)
+        return loads, stores
 
+    @cached_property
     def array_cycles(self) -> np.ndarray:
         """Cycles in which the arrays are busy."""
         row_tiles = self.row_tiles
@@ -214,30 +223,21 @@ class _Candidates:
     def cycles(self) -> np.ndarray:
         """Expected cycles, from the first load to the last store."""
         core = self.core
-        a, w, c = self.operand_bytes()
+        a, w, c = self.operand_bytes
         latency = core.dma_latency_cycles + core.row_latency_cycles
         results = self.tile_m * self.group * self.tile_n
         drain = np.maximum(core.vector_min_cycles, ceildiv(results, core.vector_lanes))
         tiles = self.row_tiles * self.rounds
-        first = latency + transfer_cycles(a + w, core)
+        scattered_load, scattered_store = (pieces * core.row_latency_cycles / ROWS_AT_ONCE for pieces in self.pieces)
+        first = latency + transfer_cycles(a + w, core) + scattered_load
         waits = drain + core.vector_latency_cycles + drain_cycles(core)
-        compute = self.array_cycles() + np.where(self.slots == 1, (tiles - 1) * waits, 0)
-        traffic = transfer_cycles(self.dram_bytes(), core) + self.pieces() * core.row_latency_cycles / ROWS_AT_ONCE
-        # A load cannot start before the one that had its place is used up.
+        compute = self.array_cycles + np.where(self.slots == 1, (tiles - 1) * waits, 0)
         loads = tiles * (self.depth // self.depths)
-        per_load = self.array_cycles() / loads
-        read = transfer_cycles(self.dram_bytes() / loads, core)
-        turn = (latency + read + per_load + drain_cycles(core)) / self.load_slots() * loads
+        traffic = transfer_cycles(self.dram_bytes, core) + loads * scattered_load + tiles * scattered_store
+        # A load cannot start before the one that had its place is used up.
+        per_load = self.array_cycles / loads
+        read = transfer_cycles(self.dram_bytes / loads, core)
+        turn = (latency + read + per_load + drain_cycles(core)) / self.load_slots * loads
         work = np.maximum(np.maximum(compute, traffic), turn)
-        last = waits + latency + transfer_cycles(c, core)
-        return first + work + last + self.stall_cycles(first + last)
-
-    def stall_cycles(self, each: np.ndarray) -> np.ndarray:
-        """Memory serves in the order of the program: what is loaded behind a store waits for it, and the arrays with it.
-
-        A core without latencies has an ideal memory.
-        """
-        if not self.core.row_latency_cycles:
-            return each * 0
-        stores = np.where(self.keeps("all"), 1, self.row_tiles * np.where(self.keeps("rows"), 1, self.rounds))
-        return (stores - 1) * each
+        last = waits + latency + transfer_cycles(c, core) + scattered_store
+        return first + work + last

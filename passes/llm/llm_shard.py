@@ -17,7 +17,7 @@ from xdsl.utils.exceptions import PassFailedException
 from ...dialects import llm
 from ...dialects.llm.attention_ops import ragged_type
 from ...dialects.llm.provenance import keep_provenance
-from .model_checks import find_step
+from .model_checks import check_weights, find_step
 
 OUTPUTS, INPUTS = 0, 1
 """Dimensions of the weight of a linear layer; a bias has outputs only."""
@@ -63,6 +63,7 @@ class LlmShardPass(ModulePass):
         if llm.MESH in op.attributes:
             raise PassFailedException(f"the module is cut already: {op.attributes[llm.MESH]}")
         step = find_step(op)
+        check_weights(op)
         weights = {weight.sym_name.data: weight for weight in op.ops if isinstance(weight, llm.WeightOp)}
         if self.tensor_parallel > 1:
             _TensorCut(self.tensor_parallel, weights).run(step)
@@ -170,7 +171,8 @@ class _TensorCut:
         if op.logits not in self.cut:
             return
         linear = op.logits.owner
-        assert isinstance(linear, llm.LinearOp)
+        if not isinstance(linear, llm.LinearOp):
+            raise PassFailedException("llm.argmax takes logits that are cut, expected those of an llm.linear")
         vocabulary = _shape(linear.weight.type)[OUTPUTS]  # weights are cut last
         best = llm.AllArgmaxOp(op.y, op.logits, self.devices, vocabulary)
         keep_provenance(op, best)

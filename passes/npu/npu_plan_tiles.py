@@ -7,7 +7,6 @@ from typing import Literal
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr, TensorType
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
@@ -15,6 +14,7 @@ from ...dialects import host, llm
 from ...dialects.hardware import NpuCore, npu_core
 from ...dialects.npu import structured as npu
 from ...dialects.npu.types import TilesAttr
+from ...dialects.record import page_tokens
 from ...dialects.structured import buffer_type, symbol_of
 from ..kernels.attention_cost import UNITS, AttentionShape, choose_attention
 from ..kernels.buffers import kernels
@@ -58,17 +58,17 @@ class NpuPlanTilesPass(ModulePass):
                     case npu.GemmOp():
                         _plan_gemm(inner, memories, core)
                     case npu.ScoresOp():
-                        self.plan_attention(inner, "scores", memories[symbol_of(inner.keys)].type, op, room)
+                        self.plan_attention(inner, "scores", memories[symbol_of(inner.keys)], op, room)
                     case npu.ContextOp():
-                        self.plan_attention(inner, "context", memories[symbol_of(inner.values)].type, op, room)
+                        self.plan_attention(inner, "context", memories[symbol_of(inner.values)], op, room)
                     case _:
                         pass
 
     def plan_attention(
-        self, op: npu.ScoresOp | npu.ContextOp, what: str, cache: Attribute, module: ModuleOp, room: int
+        self, op: npu.ScoresOp | npu.ContextOp, what: str, cache: host.MemoryOp, module: ModuleOp, room: int
     ) -> None:
-        assert isinstance(cache, TensorType)
-        _, _, kv_heads, keys, head_dim = cache.get_shape()
+        assert isinstance(cache.type, TensorType)
+        _, _, kv_heads, keys, head_dim = cache.type.get_shape()
         rows, heads, _ = buffer_type(op.s if isinstance(op, npu.ScoresOp) else op.p).shape
         bounds = module.attributes.get(llm.BOUNDS)
         if isinstance(bounds, llm.BoundsAttr):
@@ -78,7 +78,7 @@ class NpuPlanTilesPass(ModulePass):
         core = npu_core(module)
         sums = 2 * 4 * rows * heads * head_dim if what == "context" else 0
         units = UNITS if self.attention == "auto" else (self.attention,)
-        plan = choose_attention(what, shape, core, units, max(0, room - sums))
+        plan = choose_attention(what, shape, core, units, max(0, room - sums), page_tokens(cache.layout))
         op.unit = npu.UnitAttr(npu.Unit(plan.unit))
         op.load_tokens, op.load_slots = host.integer(plan.load_tokens), host.integer(plan.load_slots)
         op.attributes["cycles"] = host.integer(plan.cycles)

@@ -1,6 +1,7 @@
 """Tile programs of attention on the NPU: tiles of keys and values stay in an array, or pass through the vector unit.
 
-Caches are row-major in linear memory: layers x slots x KV heads x context x head dimension.
+Caches are row-major in linear memory: layers x slots x KV heads x context x head dimension, or in pages as `#npu.row_major`
+says.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from xdsl.utils.exceptions import PassFailedException
 from ...dialects.affine_fields import AffineSum
 from ...dialects.npu import instructions as isa
 from ...dialects.npu import structured as npu
+from ...dialects.record import page_tokens
 from ...dialects.structured import buffer_type, symbol_of
 from ..kernels.attention_cost import heads_together
 from ..placed.ragged import token_tile
@@ -27,33 +29,61 @@ class _Cache:
     """Addresses in a row-major cache."""
 
     def __init__(self, symbol: str, layer: SSAValue, slot: SSAValue, context: TileContext):
-        type_ = context.memory(symbol).type
-        assert isinstance(type_, TensorType)
-        _, slots, self.heads, tokens, self.head_dim = type_.get_shape()
+        memory = context.memory(symbol)
+        assert isinstance(memory.type, TensorType)
+        self.layers, slots, self.heads, tokens, self.head_dim = memory.type.get_shape()
+        self.symbol, self.slot, self.build = symbol, slot, context.build
         self.row_bytes = self.head_dim * 2
-        self.head_bytes = tokens * self.row_bytes
-        slot_bytes = self.heads * self.head_bytes
-        self.base = context.build.address_of(symbol)
-        self.base += AffineSum.of(layer) * (slots * slot_bytes) + AffineSum.of(slot) * slot_bytes
+        self.page_tokens = page_tokens(memory.layout)
+        self.head_bytes = (self.page_tokens or tokens) * self.row_bytes
+        self.part_bytes = self.heads * self.head_bytes  # of a page or slot in a layer
+        self.base = self.build.address_of(symbol)
+        if self.page_tokens:
+            self.base += AffineSum.of(layer) * self.part_bytes
+        else:
+            self.base += AffineSum.of(layer) * (slots * self.part_bytes) + AffineSum.of(slot) * self.part_bytes
 
-    def row(self, head: SSAValue | AffineSum, token: AffineSum) -> AffineSum:
-        return self.base + AffineSum.of(head) * self.head_bytes + token * self.row_bytes
+    def rows(self, token: AffineSum) -> AffineSum:
+        """Address of a token of head 0; what follows is in order up to the end of the page, if there are pages."""
+        if not self.page_tokens:
+            return self.base + token * self.row_bytes
+        page = self.build.page(self.symbol, self.slot, self.build.floordiv(token, self.page_tokens, "page_index"))
+        inside = AffineSum.of(self.build.remainder(token, self.page_tokens, "in_page"))
+        return self.base + AffineSum.of(page) * (self.layers * self.part_bytes) + inside * self.row_bytes
+
+    @contextmanager
+    def pieces(self, first: SSAValue, count: SSAValue) -> Iterator[tuple[AffineSum, Scalar]]:
+        """Tokens from `first` on, those of each page by themselves: how many came before, and how many there are."""
+        build, size = self.build, self.page_tokens
+        if not size:
+            yield AffineSum(0), count
+            return
+        end = AffineSum.of(first) + count
+        first_page = AffineSum.of(build.floordiv(first, size, "first_page"))
+        pages = build.value(AffineSum.of(build.ceildiv(end, size, "end_page")) + first_page * -1)
+        with build.loop(pages, "piece") as piece:
+            start = (first_page + piece) * size
+            low, high = build.maximum(start, first, "low"), build.minimum(start + size, end, "high")
+            yield AffineSum.of(low) + AffineSum.of(first) * -1, build.value(AffineSum.of(high) + AffineSum.of(low) * -1)
 
 
 def kv_append(op: npu.KVAppendOp, context: TileContext) -> None:
     """Store the new rows of each head."""
     for value, symbol in ((op.k, op.keys), (op.v, op.values)):
         cache = _Cache(symbol_of(symbol), op.layer, op.slot, context)
-        with context.build.loop(cache.heads, "head") as head:
-            context.build.emit(
-                isa.StoreOp,
-                dram=cache.row(head, AffineSum.of(op.past)),
-                dram_stride=cache.row_bytes,
-                rows=op.rows,
-                row_bytes=cache.row_bytes,
-                local=address(value) + AffineSum.of(head) * cache.row_bytes,
-                local_stride=buffer_type(value).row_bytes,
-            )
+        width = buffer_type(value).row_bytes
+        with cache.pieces(op.past, op.rows) as (before, count):
+            place = cache.rows(AffineSum.of(op.past) + before)
+            with context.build.loop(cache.heads, "head") as head:
+                context.build.emit(
+                    isa.StoreOp,
+                    dram=place + AffineSum.of(head) * cache.head_bytes,
+                    dram_stride=cache.row_bytes,
+                    rows=count,
+                    row_bytes=cache.row_bytes,
+                    local=address(value) + before * width + AffineSum.of(head) * cache.row_bytes,
+                    local_stride=width,
+                )
 
 
 def scores(op: npu.ScoresOp, context: TileContext) -> None:
@@ -203,7 +233,8 @@ class _Loads:
         """The load itself."""
         row_bytes = self.cache.row_bytes
         rows, size = (1, self.tile * row_bytes) if tokens == self.tile else (tokens, row_bytes)
-        self.context.load(self.cache.row(head, first), rows, size, AffineSum.of(self.buffer), queue="ld0")
+        place = self.cache.rows(first) + AffineSum.of(head) * self.cache.head_bytes
+        self.context.load(place, rows, size, AffineSum.of(self.buffer), queue="ld0")
 
     @contextmanager
     def tiles(self, tokens: Scalar) -> Iterator[tuple[AffineSum, Scalar]]:

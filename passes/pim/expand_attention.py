@@ -17,6 +17,7 @@ from ...dialects.pim import structured as pim
 from ...dialects.pim.types import KeysAttr, ValuesAttr
 from ...dialects.structured import buffer_type, symbol_of
 from ..tile_builder import Scalar, address
+from .cache_rows import CacheRows
 from .command_context import CommandContext
 
 
@@ -44,12 +45,14 @@ class _Keys:
         self.per_token = layout.integer("rows_per_token")
         self.per_row = layout.integer("heads_per_row")
         self.head_dim = layout.integer("head_dim")
-        slot_rows = layout.integer("groups") * self.per_token
-        self.base = context.build.address_of(symbol)
-        self.base += AffineSum.of(layer) * (home.places * slot_rows) + AffineSum.of(home.place) * slot_rows
+        self.groups = layout.integer("groups")
+        rows = self.groups * self.per_token
+        self.rows = CacheRows(symbol, layout, layer, slot, rows, home.place, home.places, context)
 
-    def row(self, group: Scalar, part: Scalar) -> AffineSum:
-        return self.base + AffineSum.of(group) * self.per_token + part
+    def row(self, group: Scalar) -> AffineSum:
+        """First row of a group of tokens."""
+        base, group = self.rows.of(group, self.groups)
+        return base + AffineSum.of(group) * self.per_token
 
 
 class _Values:
@@ -65,19 +68,37 @@ class _Values:
         self.head_dim = layout.integer("head_dim")
         self.row_elements = layout.integer("row_elements")
         rows = layout.integer("rows_per_sequence")
-        self.base = context.build.address_of(symbol)
-        self.base += AffineSum.of(layer) * (home.places * rows) + AffineSum.of(home.place) * rows
+        self.shared = layout.groups_per_row
+        of_channel = -(-self.groups // home.channels)
+        self.rows_per_chunk = -(-of_channel // self.shared)
+        self.together = gcd(self.shared, self.per_head)
+        """Groups of a head that follow each other in a row."""
+        self.chunks = rows // self.rows_per_chunk
+        self.rows = CacheRows(symbol, layout, layer, slot, rows, home.place, home.places, context)
 
-    def place(self, chunk: Scalar, head: Scalar, part: Scalar) -> tuple[Scalar, AffineSum]:
-        """Channel and row of one token chunk of one group of dimensions."""
+    def row(self, chunk: Scalar) -> AffineSum:
+        """First row of a token chunk."""
+        base, chunk = self.rows.of(chunk, self.chunks)
+        return base + AffineSum.of(chunk) * self.rows_per_chunk
+
+    def place(self, row: AffineSum, head: Scalar, part: Scalar | AffineSum) -> tuple[Scalar, AffineSum, AffineSum]:
+        """Channel, row and first column of one group of dimensions of the token chunk that begins at `row`."""
         build, channels, first = self.context.build, self.home.channels, self.home.first
         group = build.value(AffineSum.of(head) * self.per_head + part)
-        row = self.base + AffineSum.of(chunk) * -(-self.groups // channels)
         if self.groups <= channels:
-            return first + group, row
-        return first + build.remainder(group, channels, "channel"), row + build.floordiv(group, channels, "row")
+            return first + group, row, AffineSum(0)
+        channel, number = first + build.remainder(group, channels, "channel"), build.floordiv(group, channels, "row")
+        if self.shared == 1:
+            return channel, row + number, AffineSum(0)
+        column = AffineSum.of(build.remainder(number, self.shared, "in_row")) * self.columns
+        return channel, row + build.floordiv(number, self.shared, "shared_row"), column
 
-    def banks(self, part: SSAValue) -> Scalar:
+    @property
+    def columns(self) -> int:
+        """Columns of the tokens of one group in a row."""
+        return self.row_elements // self.context.memory.column_elements
+
+    def banks(self, part: SSAValue | AffineSum) -> Scalar:
         """Banks that hold a dimension of this part of a head."""
         banks = self.context.memory.banks
         if self.head_dim % banks == 0:
@@ -100,6 +121,7 @@ def kv_append(op: pim.KVAppendOp, context: CommandContext) -> None:
         bank = build.remainder(unit, memory.banks, "bank")
         group = build.floordiv(position, keys.units, "group")
         head_bytes = keys.head_dim * 2
+        row = keys.row(group)
         with build.loop(keys.per_token, "part") as part:
             size: Scalar = keys.per_row * head_bytes
             if values.heads % keys.per_row:
@@ -112,14 +134,15 @@ def kv_append(op: pim.KVAppendOp, context: CommandContext) -> None:
                 + AffineSum.of(part) * (keys.per_row * head_bytes),
                 channel=channel,
                 bank=bank,
-                row=keys.row(group, part),
+                row=row + part,
                 offset=0,
                 bytes=size,
             )
         chunk = build.floordiv(position, values.row_elements, "chunk")
         element = build.remainder(position, values.row_elements, "element")
+        first_row = values.row(chunk)
         with build.loop(values.heads, "head") as head, build.loop(values.per_head, "part") as part:
-            target, row = values.place(chunk, head, part)
+            target, row, column = values.place(first_row, head, part)
             build.emit(
                 isa.ScatterOp,
                 src=address(op.v)
@@ -128,7 +151,7 @@ def kv_append(op: pim.KVAppendOp, context: CommandContext) -> None:
                 + AffineSum.of(part) * (memory.banks * 2),
                 channel=target,
                 row=row,
-                offset=AffineSum.of(element) * 2,
+                offset=AffineSum.of(element) * 2 + column * memory.column_bytes,
                 banks=values.banks(part),
             )
 
@@ -173,7 +196,7 @@ def scores(op: pim.ScoresOp, context: CommandContext) -> None:
                 if keys.home.channels > 1:
                     left = AffineSum.of(tokens) * -keys.units + length
                     channels = build.minimum(keys.home.channels, build.ceildiv(left, memory.banks), "channels")
-                build.emit(isa.ActivateOp, row=keys.row(tokens, row_part), channel=first_channel, channels=channels)
+                build.emit(isa.ActivateOp, row=keys.row(tokens) + row_part, channel=first_channel, channels=channels)
                 with build.loop(together, "head") as head, build.loop(queries, "query") as query:
                     context.mac(
                         AffineSum.of(column) + AffineSum.of(head) * depth,
@@ -231,11 +254,16 @@ def context(op: pim.ContextOp, context: CommandContext) -> None:
                 build.loop(chunks, "chunk") as chunk,
                 build.loop(group, "query") as query,
             ):
-                columns = row.columns(chunk)
+                columns, first_row = row.columns(chunk), values.row(chunk)
                 context.write_buffer(op.p, row.source(head, query, chunk), columns, values.home.first, 1)
-                with build.loop(values.per_head, "part") as part, row.open(chunk, head, part) as channel:
-                    context.mac(0, columns, 0, channel, 1)
-                    row.read(head, query, part, chunk, channel)
+                with build.loop(values.per_head // values.together, "part") as index:
+                    first = AffineSum.of(index) * values.together
+                    with (
+                        row.open(first_row, head, first) as (channel, column),
+                        build.several(values.together, "in_row") as part,
+                    ):
+                        context.mac(column + part * values.columns, columns, 0, channel, 1)
+                        row.read(head, query, first + part, chunk, channel)
             return
         with (
             build.loop(values.heads, "head") as head,
@@ -243,9 +271,12 @@ def context(op: pim.ContextOp, context: CommandContext) -> None:
             build.loop(chunks, "chunk") as chunk,
         ):
             columns = row.columns(chunk)
-            with row.open(chunk, head, part) as channel, build.loop(group, "query") as query:
-                _multiply_row(op, context, row.source(head, query, chunk), columns, channel)
-                row.read(head, query, part, chunk, channel)
+            with (
+                row.open(values.row(chunk), head, AffineSum.of(part)) as (channel, column),
+                build.loop(group, "query") as query,
+            ):
+                _multiply_row(op, context, row.source(head, query, chunk), columns, column, channel)
+                row.read(head, query, AffineSum.of(part), chunk, channel)
 
 
 @dataclass
@@ -273,36 +304,41 @@ class _ContextRow:
         return offset + AffineSum.of(chunk) * (self.values.row_elements * 2)
 
     @contextmanager
-    def open(self, chunk: SSAValue, head: SSAValue, part: SSAValue) -> Iterator[Scalar]:
-        """The row is open inside; yields its channel."""
-        channel, row = self.values.place(chunk, head, part)
+    def open(self, first_row: AffineSum, head: SSAValue, part: AffineSum) -> Iterator[tuple[Scalar, AffineSum]]:
+        """The row of a part of the chunk that begins at `first_row` is open inside; yields its channel and first column."""
+        channel, row, column = self.values.place(first_row, head, part)
         self.context.build.emit(isa.ActivateOp, row=row, channel=channel, channels=1)
-        yield channel
+        yield channel, column
         self.context.build.emit(isa.PrechargeOp, channel=channel, channels=1)
 
-    def read(self, head: SSAValue, query: SSAValue, part: SSAValue, chunk: SSAValue, channel: Scalar) -> None:
+    def read(self, head: SSAValue, query: SSAValue, part: AffineSum, chunk: SSAValue, channel: Scalar) -> None:
         """Add the sums to the output of the query."""
         values, o = self.values, buffer_type(self.op.o)
         target = AffineSum.of(self.token) * o.row_bytes
         target += (AffineSum.of(head) * self.group + query) * (values.head_dim * 4)
-        target += AffineSum.of(part) * (self.context.memory.banks * 4)
+        target += part * (self.context.memory.banks * 4)
         self.context.read_acc(self.op.o, target, values.banks(part), chunk, channel, 1)
 
 
 def _multiply_row(
-    op: pim.ContextOp, context: CommandContext, source: AffineSum, columns: SSAValue, channel: Scalar
+    op: pim.ContextOp,
+    context: CommandContext,
+    source: AffineSum,
+    columns: SSAValue,
+    column: AffineSum,
+    channel: Scalar,
 ) -> None:
     """One row of values times its probabilities, in as many parts as the global buffer asks."""
     build, memory = context.build, context.memory
     limit = memory.buffer_columns
     if limit >= memory.row_columns:
         context.write_buffer(op.p, source, columns, channel, 1)
-        context.mac(0, columns, 0, channel, 1)
+        context.mac(column, columns, 0, channel, 1)
         return
     with build.loop(build.ceildiv(columns, limit, "parts"), "buffer_part") as index:
         width = build.minimum(limit, AffineSum.of(index) * -limit + columns, "width")
         context.write_buffer(op.p, source + AffineSum.of(index) * (limit * memory.column_bytes), width, channel, 1)
-        context.mac(AffineSum.of(index) * limit, width, 0, channel, 1)
+        context.mac(column + AffineSum.of(index) * limit, width, 0, channel, 1)
 
 
 def _kv_heads(op: pim.ScoresOp, context: CommandContext) -> int:

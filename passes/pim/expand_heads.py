@@ -73,8 +73,8 @@ class _Attention:
 
     def __init__(self, op: pim.AttendOp, context: CommandContext):
         self.op, self.context, self.build, self.memory = op, context, context.build, context.memory
-        self.keys = HeadCache(symbol_of(op.keys), HeadKeysAttr, op.layer, context)
-        self.values = HeadCache(symbol_of(op.values), HeadValuesAttr, op.layer, context)
+        self.keys = HeadCache(symbol_of(op.keys), HeadKeysAttr, op.layer, op.slot, context)
+        self.values = HeadCache(symbol_of(op.values), HeadValuesAttr, op.layer, op.slot, context)
         layout = context.layout(symbol_of(op.keys), HeadKeysAttr)
         self.parts, self.depth = layout.integer("parts"), layout.integer("columns")
         self.q, self.s, self.p, self.o = (buffer_type(value) for value in (op.q, op.s, op.p, op.o))
@@ -108,7 +108,7 @@ class _Attention:
         """A query head of the sequence, in the one channel that its keys are in."""
         place = self.build.value(self.keys.place(head, self.op.slot))
         channel = self.build.remainder(place, self.memory.channels, "channel")
-        turn = self.build.floordiv(place, self.memory.channels, "turn")
+        turn = self.keys.turn(head, place)
         return _Head(turn, 1, AffineSum.of(head) * self.group + query, 0, channel)
 
     def alone(self, head: _Head) -> None:
@@ -219,11 +219,11 @@ class _Attention:
                 result_half=0 if window == 0 else self.build.remainder(window, 2),
             )
 
-        self.rows(head, self.keys, start, stop, mac)
+        self.rows(head, self.keys, 0, start, stop, mac)
 
     def mix(self, head: _Head, chunk: int, result_half: int) -> None:
         """Products of a chunk of the values with the probabilities."""
-        start = AffineSum(chunk * self.values.tokens)
+        start = self.values.column(chunk, 0)
 
         def mac(column: AffineSum, columns: AffineSum, first: AffineSum) -> None:
             self.emit(
@@ -236,10 +236,10 @@ class _Attention:
                 result_half=result_half,
             )
 
-        self.rows(head, self.values, start, self.build.value(start + self.per_part), mac)
+        self.rows(head, self.values, chunk, start, self.build.value(start + self.per_part), mac)
 
-    def rows(self, head: _Head, cache: HeadCache, start: AffineSum, stop: SSAValue, mac: _Mac) -> None:
-        """Columns [start, stop) of a head, row by row."""
+    def rows(self, head: _Head, cache: HeadCache, chunk: int, start: AffineSum, stop: SSAValue, mac: _Mac) -> None:
+        """Columns [start, stop) of a head, or in pages of a chunk of its dimensions, row by row."""
         build, width = self.build, self.memory.row_columns
         first = build.floordiv(start, width, "first_row") if start.terms else start.constant // width
         count = build.value(AffineSum.of(build.ceildiv(stop, width, "end_row")) + AffineSum.of(first) * -1)
@@ -247,8 +247,7 @@ class _Attention:
             row = AffineSum.of(first) + index
             low = build.maximum(start, row * width, "low")
             high = build.minimum(stop, row * width + width, "high")
-            place = cache.base + AffineSum.of(head.turn) * cache.rows_per_head + row
-            self.emit(isa.ActivateOp, head, row=place)
+            self.emit(isa.ActivateOp, head, row=cache.row(head.turn, chunk, row))
             span = AffineSum.of(high) + AffineSum.of(low) * -1
             mac(AffineSum.of(low) + row * -width, span, AffineSum.of(low) + start * -1)
             self.emit(isa.PrechargeOp, head)

@@ -17,8 +17,8 @@ from ...sim.timing.model import TimingModel
 from ...tools.batch import make_batch
 from ...tools.compiler import compile_model
 
-LAYERS = 3
-"""Layers that are run: one to start, the one that is measured, one that its end overlaps with."""
+LAYERS = 4
+"""Layers that are run: one to start, two that are measured, one that the end of the second overlaps with."""
 
 CONTEXT_STEP = 128
 VOCABULARY = 64
@@ -30,8 +30,8 @@ EXCHANGE = -1
 class DeviceKind:
     """A machine and how a step runs on it.
 
-    `as_simulated` is what the paper's simulator does whatever the machine: one operator after another, new keys and values
-    are not written, devices do not communicate and a stage has only its part of the batch.
+    `as_simulated` is what the paper's simulator does whatever the machine: one operator after another, activations go through
+    main memory, new keys and values are not written, devices do not communicate, a stage has only its part of the batch.
     """
 
     machine: str
@@ -46,7 +46,7 @@ class LayerTimes:
     """What a step of `sequences` took on a device. `layer_ps` is a layer in steady state, `first_ps` all LAYERS that were run.
 
     `between_stages_ps` is the time of what a stage receives and sends, `exchange_ps` that of exchanges within a layer,
-    `pim_ps` that of launches on the PIM. `launches_ps` are the durations in the measured layer by the operations of the kernel; the other numbers are means of
+    `pim_ps` that of launches on the PIM, `arrays_ps` that of launches that use the arrays. `launches_ps` are the durations in the measured layer by the operations of the kernel; the other numbers are means of
     the layers that were run: `tags_ps` time by operation, `commands` and `events` as in the statistics of a timing model.
     """
 
@@ -56,11 +56,11 @@ class LayerTimes:
     between_stages_ps: int
     exchange_ps: float
     pim_ps: float
+    arrays_ps: float
     launches_ps: Mapping[tuple[str, ...], int]
     tags_ps: Mapping[str, float]
     commands: Mapping[str, float]
     events: Mapping[str, float]
-    array_busy_cycles: float
     pim_mac_busy_cycles: float
     machine: Mapping[str, Any]
 
@@ -110,7 +110,7 @@ def time_layers(
     if kind.as_simulated:
         shape = replace(device_part(shape, tensor_parallel), layers=LAYERS)
         alone = {"batch": len(part.past), "tensor_parallel": 1, "pipeline_stages": 1}
-        options = replace(options, **alone, drop_cache_appends=True, serial_kernels=True)
+        options = replace(options, **alone, drop_cache_appends=True, serial_kernels=True, spill_buffers=True)
     image = compile_model(build_module(shape), options)
     timing = TimingModel(image)
     step = System(image, timing, functional=False).step([0] * len(part.past), part.table(0), part.first_half)
@@ -127,20 +127,23 @@ def _measure(launches: Sequence[LaunchRecord], timing: TimingModel, sequences: i
         if launch.layer == 1 and launch.kernel != EXCHANGE:
             key = tuple(programs[launch.kernel]["tags"])
             durations[key] = durations.get(key, 0) + launch.finish_ps - launch.start_ps
-    busy = [program["busy_cycles"] for program in programs.values()]
+
+    def on_unit(unit: str) -> float:
+        return sum(found["time_ps"] for index, found in programs.items() if timing.unit(index) == unit) / LAYERS
+
     return LayerTimes(
         sequences,
-        starts[2] - starts[1],
+        (starts[LAYERS - 1] - starts[1]) / (LAYERS - 2),
         max(launch.finish_ps for launch in in_layers) - starts[0],
         _duration(each for each in launches if each.kernel == EXCHANGE and each.layer < 0),
         _duration(each for each in in_layers if each.kernel == EXCHANGE) / LAYERS,
-        sum(program["time_ps"] for program in programs.values() if program["device"] == "pim") / LAYERS,
+        on_unit("pim"),
+        on_unit("arrays"),
         durations,
         _mean({tag: times["time_ps"]} for program in programs.values() for tag, times in program["tags"].items()),
         _mean(program["commands"] for program in programs.values()),
         _mean(program["events"] for program in programs.values()),
-        sum(sum(each["arrays"]) for each in busy) / max(1, timing.machine["npu"]["arrays"]) / LAYERS,
-        sum(each["pim_mac"] for each in busy) / LAYERS,
+        sum(program["busy_cycles"]["pim_mac"] for program in programs.values()) / LAYERS,
         timing.machine,
     )
 

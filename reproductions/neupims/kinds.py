@@ -4,32 +4,65 @@ from __future__ import annotations
 
 from .device import DeviceKind
 
-_SIMULATOR = "neupims"
+
+def _both(name: str, default: DeviceKind, published: DeviceKind) -> dict[str, DeviceKind]:
+    return {name: default, f"{name}, as published": published}
+
 
 KINDS = {
-    "npu-only": DeviceKind("neupims", "npu-only", "round-robin"),
-    "npu-pim": DeviceKind("neupims", assignment="round-robin"),
-    "neupims": DeviceKind("neupims", sub_batches=True),
-    "neupims, no sub-batches": DeviceKind("neupims"),
-    "neupims, round robin, no sub-batches": DeviceKind("neupims", assignment="round-robin"),
-    "npu-only, as published": DeviceKind(_SIMULATOR, "npu-only", "round-robin", as_simulated=True),
-    "npu-pim, as published": DeviceKind(_SIMULATOR, assignment="round-robin", as_simulated=True),
-    "neupims, as published": DeviceKind(_SIMULATOR, sub_batches=True, as_simulated=True),
-    "neupims, no sub-batches, as published": DeviceKind(_SIMULATOR, as_simulated=True),
-    "neupims, round robin, no sub-batches, as published": DeviceKind(
-        _SIMULATOR, assignment="round-robin", as_simulated=True
+    **_both(
+        "npu-only",
+        DeviceKind("neupims", "npu-only", "round-robin"),
+        DeviceKind("neupims-as-published", "npu-only", "round-robin", as_simulated=True),
+    ),
+    **_both(
+        "npu-pim",
+        DeviceKind("npu-pim", assignment="round-robin"),
+        DeviceKind("npu-pim-as-published", assignment="round-robin", as_simulated=True),
+    ),
+    **_both(
+        "neupims, round robin, no sub-batches",
+        DeviceKind("neupims", assignment="round-robin"),
+        DeviceKind("neupims-as-published", assignment="round-robin", as_simulated=True),
+    ),
+    **_both(
+        "neupims, no sub-batches",
+        DeviceKind("neupims"),
+        DeviceKind("neupims-as-published", as_simulated=True),
+    ),
+    **_both(
+        "neupims, sub-batches",
+        DeviceKind("neupims", sub_batches=True),
+        DeviceKind("neupims-as-published", sub_batches=True, as_simulated=True),
     ),
 }
 """By name. `as published` is the paper's simulator with all that it leaves out, the others are charged for what they do."""
 
+
+LEAST_INTERLEAVED = 256
+"""Sequences of a device from which NeuPIMs interleaves sub-batches, as the README of its simulator says."""
+
+
+def kind_of(system: str, sequences: int) -> str:
+    """The kind behind a system's name; that of `neupims` depends on the sequences that a device has."""
+    name, comma, variant = system.partition(", as published")
+    if name == "neupims":
+        name += ", sub-batches" if sequences >= LEAST_INTERLEAVED else ", no sub-batches"
+    return f"{name}{comma}{variant}"
+
+
+def _simulated(machine: str, policy: str = "attention-on-pim", sub_batches: bool = False) -> DeviceKind:
+    return DeviceKind(machine, policy, "round-robin", sub_batches, as_simulated=True)
+
+
 SIMULATED = {
-    "drb": DeviceKind(_SIMULATOR, assignment="round-robin", as_simulated=True),
-    "drb_fix": DeviceKind(_SIMULATOR, assignment="round-robin", as_simulated=True),
-    "main_srb": DeviceKind(_SIMULATOR, assignment="round-robin", as_simulated=True),
-    "npupim_wide": DeviceKind(_SIMULATOR, assignment="round-robin", as_simulated=True),
-    "npupim": DeviceKind(_SIMULATOR, assignment="round-robin", as_simulated=True),
-    "npuonly": DeviceKind(_SIMULATOR, "npu-only", "round-robin", as_simulated=True),
-    "drb_sbi": DeviceKind(_SIMULATOR, assignment="round-robin", sub_batches=True, as_simulated=True),
-    "drb_sbi_fix": DeviceKind(_SIMULATOR, assignment="round-robin", sub_batches=True, as_simulated=True),
+    "drb": _simulated("neupims-as-published"),
+    "drb_fix": _simulated("neupims-mac-charged"),
+    "main_srb": _simulated("npu-pim-wide"),
+    "npupim_wide": _simulated("npu-pim-wide"),
+    "npupim": _simulated("npu-pim-as-published"),
+    "npuonly": _simulated("neupims-as-published", "npu-only"),
+    "drb_sbi": _simulated("neupims-as-published", sub_batches=True),
+    "drb_sbi_fix": _simulated("neupims-mac-charged", sub_batches=True),
 }
 """By the names of the repeated runs of the paper's simulator."""

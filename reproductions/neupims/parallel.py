@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ..figures import Figure, Panel, Point, Row, Series
 from ..rows import find, known, number, ratio
-from .points import SEEDS, step_point
+from .points import step_point
 from .throughput import VARIANTS
 
 MODEL, DATA_SET, BATCH = "gpt3-7b", "sharegpt", 256
@@ -16,10 +16,9 @@ SHAPES = ((4, 1), (8, 1), (4, 2), (2, 4), (8, 2), (4, 4))
 
 def _points(quick: bool, seed: int) -> list[Point]:
     return [
-        step_point(f"neupims{suffix}", MODEL, DATA_SET, BATCH, seed + draw, shape)
+        step_point(f"neupims{suffix}", MODEL, DATA_SET, BATCH, seed, shape)
         for suffix in VARIANTS.values()
         for shape in SHAPES
-        for draw in SEEDS[:1]
     ]
 
 

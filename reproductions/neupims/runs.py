@@ -39,7 +39,17 @@ def one_layer(hidden: int, heads: int, tensor_parallel: int, batch: int, tokens:
     row: dict[str, str | int | float] = {"layer_cycles": found.layer_ps / PS_PER_CYCLE}
     if not kind.sub_batches:
         row |= {f"{part}_cycles": _cycles(found, ops) for part, ops in PARTS.items()}
-    return row | {name: found.commands[name] for name in COMMANDS if name in found.commands}
+    return row | _counts(found)
+
+
+def _counts(found: LayerTimes) -> dict[str, float]:
+    """Commands of a layer under the names of a machine without composite commands."""
+    memory, pim = found.machine["memory"], found.machine["pim"]
+    banks = memory["pseudo_channels"] * memory["ranks"] * memory["bank_groups"] * memory["banks_per_group"]
+    counts = {name: round(found.commands.get(name, 0), 6) for name in COMMANDS}
+    counts["mac"] = round(found.events["pim_mac"] / (pim["lanes"] * banks), 6)
+    counts["read_result"] += round(found.commands.get("mac_read", 0), 6)
+    return counts
 
 
 def _cycles(found: LayerTimes, operations: tuple[str, ...]) -> float:

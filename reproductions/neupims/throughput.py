@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import mean
 
 from ..figures import Figure, Panel, Point, Row, Series
-from .points import BATCHES, DATA_SETS, GPU, MODELS, SEEDS, step_point
+from .points import BATCHES, DATA_SETS, GPU, MODELS, draws, step_point
 
 SYSTEMS = ("npu-only", "npu-pim", "neupims")
 VARIANTS = {"as published": ", as published", "default": ""}
@@ -42,7 +42,7 @@ def system_points(
         for data_set in data_sets
         for batch in batches
         for system in systems
-        for draw in SEEDS[: 1 if quick else None]
+        for draw in draws(model, quick)
     ]
 
 

@@ -8,6 +8,7 @@ from ...backends.isa.image import Buffer, Image, Program
 from ...backends.isa.pim_heads import RESULTS
 from ...backends.isa.spec import REGISTERS, WIDTH
 from ..memory import DTYPES, BankMemory
+from ..pages import NO_PAGES
 from .dispatch import FAULT_SIZE, SEQUENCE_FIELDS
 from .errors import SimulationError
 from .faults import fault_error
@@ -21,7 +22,7 @@ COLUMN_BYTES = 2 * LANES
 class Devices:
     """All state that instructions can see. It lives from launch to launch, as it does in hardware.
 
-    `sequences` is the sequence table of the step; whoever runs a step sets it.
+    `sequences` is the sequence table of the step and `pages` the page tables of the caches; whoever runs a step sets them.
     """
 
     def __init__(self, image: Image, memory: BankMemory):
@@ -48,6 +49,7 @@ class Devices:
         self.row = np.zeros(WIDTH, np.int64)
         self.fault = np.zeros(FAULT_SIZE, np.int64)
         self.sequences = np.zeros((0, len(SEQUENCE_FIELDS)), np.int64)
+        self.pages = NO_PAGES
         self.programs = [_Loaded(program) for program in image.programs]
 
     def run(self, index: int, arguments: list[int]) -> None:
@@ -63,6 +65,7 @@ class Devices:
                 loaded.terms,
                 registers,
                 self.sequences,
+                self.pages,
                 semaphores,
                 self.row,
                 self.memory.flat,
@@ -78,6 +81,7 @@ class Devices:
                 loaded.terms,
                 registers,
                 self.sequences,
+                self.pages,
                 semaphores,
                 self.row,
                 self.memory.rows,

@@ -21,9 +21,9 @@ def columns(opcode: Opcode) -> Any:
     return namedtuple(f"{opcode.name}_columns", opcode.fields)(*(opcode.column(name) for name in opcode.fields))
 
 
-_HALT, _LOOP, _END, _SCALAR, _SEQUENCE = (opcode.number for opcode in CONTROL)
-LAST_CONTROL = _SEQUENCE
-_loop, _end, _scalar, _sequence = (columns(opcode) for opcode in CONTROL[1:])
+_HALT, _LOOP, _END, _SCALAR, _SEQUENCE, _PAGE = (opcode.number for opcode in CONTROL)
+LAST_CONTROL = _PAGE
+_loop, _end, _scalar, _sequence, _page = (columns(opcode) for opcode in CONTROL[1:])
 _TERM_BEGIN, _TERM_COUNT = HEADER.index("term_begin"), HEADER.index("term_count")
 _WAITS = (HEADER.index("wait0"), HEADER.index("wait1"))
 _POSTS = (HEADER.index("post0"), HEADER.index("post1"))
@@ -32,7 +32,7 @@ _SET, _CEILDIV, _DIV, _REM, _MIN, _MAX, _MUL, _SUB = (SCALAR_OPS.index(name) for
 ZERO, ONE, WORD, MAX_EXTENT, MAX_INT = (np.int64(value) for value in (0, 1, 4, 1 << 30, 2**63 - 1))
 """Typed, because a kernel is compiled anew for each literal it is called with."""
 
-SEQUENCE_FIELDS = CONTROL[-1].fields[1:]
+SEQUENCE_FIELDS = CONTROL[_SEQUENCE].fields[1:]
 """Columns of the sequence table, in which order the instruction names its registers."""
 
 FINISHED, FAILED = -1, -2
@@ -50,10 +50,11 @@ def fetch(code, terms, registers, pc, row):
 
 
 @bare
-def control(code, terms, registers, sequences, pc, row, fault):
+def control(code, terms, registers, sequences, pages, pc, row, fault):
     """Execute the sequencing instruction in `row`; the index of the next one, FINISHED or FAILED.
 
-    `sequences` int64[sequences of the step, 4] is the sequence table.
+    `sequences` int64[sequences of the step, 4] is the sequence table, `pages` int64[2, slots, pages of a slot] holds the page
+    tables of keys and values, -1 where a slot has no page.
     """
     opcode = row[0]
     if opcode == _HALT:
@@ -78,7 +79,22 @@ def control(code, terms, registers, sequences, pc, row, fault):
         for field in range(len(SEQUENCE_FIELDS)):
             registers[row[_sequence.first_row + field]] = sequences[index, field]
         return pc + 1
+    if opcode == _PAGE:
+        return _run_page(registers, pages, pc, row, fault)
     return _run_scalar(registers, pc, row, fault)
+
+
+@bare
+def _run_page(registers, pages, pc, row, fault):
+    _, slots, most = pages.shape
+    if not (within(fault, row, _page.slot, ZERO, slots - ONE) and within(fault, row, _page.index, ZERO, most - ONE)):
+        return FAILED
+    page = pages[row[_page.table], row[_page.slot], row[_page.index]]
+    if page < 0:
+        failed(fault, VALUE, _page.index, row[_page.index], ZERO, row[_page.index] - ONE)
+        return FAILED
+    registers[row[_page.result]] = page
+    return pc + 1
 
 
 @bare

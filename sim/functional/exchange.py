@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..memory import DTYPES
 from ..plan import Exchange
 from .devices import Devices
 from .errors import SimulationError
-
-_DTYPES = {"f16": np.dtype(np.float16), "f32": np.dtype(np.float32), "i32": np.dtype(np.int32)}
 
 
 def run_exchange(exchange: Exchange, devices: Sequence[Devices]) -> None:
@@ -51,7 +50,7 @@ _RUN = {"all_reduce": _all_reduce, "all_argmax": _all_argmax}
 def _matrix(device: Devices, address: int, rows: int, columns: int, dtype: str) -> np.ndarray:
     """Rows of a dense buffer as an array that shares local memory."""
     try:
-        return np.ndarray((rows, columns), _DTYPES[dtype], device.local.data, address)
+        return np.ndarray((rows, columns), DTYPES[dtype], device.local.data, address)
     except (TypeError, ValueError):
         raise SimulationError(
             f"exchange of {rows} x {columns} {dtype} at {address} does not fit in the {len(device.local)} bytes of "

@@ -44,7 +44,9 @@ SCRATCH = int(CHUNK) + TILE_K * TILE_N
 
 
 @bare_entry
-def run_npu(code, terms, registers, sequences, semaphores, row, memory, linear_bytes, local, weights, scratch, fault):
+def run_npu(
+    code, terms, registers, sequences, pages, semaphores, row, memory, linear_bytes, local, weights, scratch, fault
+):
     """Run a program to its end; OK, or why an instruction could not be executed (details in `fault`).
 
     `memory` is all of main memory as bytes in linear order, `weights` uint8[arrays, rows, 2 * cols] (f16).
@@ -58,7 +60,7 @@ def run_npu(code, terms, registers, sequences, semaphores, row, memory, linear_b
         opcode = row[0]
         if opcode <= LAST_CONTROL:
             post(semaphores, row)
-            pc = control(code, terms, registers, sequences, pc, row, fault)
+            pc = control(code, terms, registers, sequences, pages, pc, row, fault)
             if pc == FINISHED:
                 return OK
             if pc == FAILED:

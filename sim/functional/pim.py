@@ -55,6 +55,7 @@ def run_pim(
     terms,
     registers,
     sequences,
+    pages,
     semaphores,
     row,
     memory,
@@ -84,7 +85,7 @@ def run_pim(
         opcode = row[0]
         if opcode <= LAST_CONTROL:
             post(semaphores, row)
-            pc = control(code, terms, registers, sequences, pc, row, fault)
+            pc = control(code, terms, registers, sequences, pages, pc, row, fault)
             if pc == FINISHED:
                 return OK
             if pc == FAILED:

@@ -9,7 +9,7 @@ from ..functional.jit import bare
 from . import controller_tables as c
 from .constraints import numbers
 from .controller import group_of
-from .engine import forbid, ready_at
+from .engine import forbid_run, ready_at
 from .tables import NONE, ZERO
 
 REQUEST = ("kind", "bank", "row", "column", "macs", "results", "last", "line")
@@ -43,15 +43,15 @@ TRANSACTIONS, QUEUED, HIT_LIMIT, DRAIN_ABOVE = 32, 128, 4, 8
 PIPELINE, MAC_CYCLES, LEAST_SLACK = 6, 2, 10
 
 (COPYING, COPY_DONE, SKIP, PIM_MODE, SLACK, RESERVED, TURN, REFRESHING, DRAIN, FRESH) = range(10)
-(SOON, HEAD, MOVED, TAKEN, READS, WRITES, QUEUED_ALL, MAC_READY, RESULT_READY, PIM_DONE) = range(10, 20)
+(SOON, HEAD, MOVED, TAKEN, READS, WRITES, QUEUED_ALL, RESULT_READY, PIM_DONE) = range(10, 19)
 (ORDINARY_DONE, ROWS_LOGGED, UNANSWERED, OTHER_TAKEN, DUE, REFRESHED, COPIED, NOW, PIM_MORE, OTHER_MORE, WORDS) = range(
-    20, 31
+    19, 30
 )
 """Words of the controller. A row copy is under way, and until when; PIM waits for a refresh; a row of MACs is under way;
 cycles that it leaves before the refresh; its row; the bank queue whose turn it was; the rank being refreshed or -1; writes to
 drain; the pipeline is empty; the next cycle in which a rule allows more. Of the PIM stream [HEAD, MOVED) is in the command
-queue and [MOVED, TAKEN) before it; ordinary requests before and in the bank queues; when the next composite command and
-result are allowed; the last completions; rows in the log; reads under way. Ordinary requests taken; refreshes that fell due
+queue and [MOVED, TAKEN) before it; ordinary requests before and in the bank queues; when the next result is
+allowed; the last completions; rows in the log; reads under way. Ordinary requests taken; refreshes that fell due
 and those issued; the bank of a row copy; the cycle; whether more of each stream will come. Then how often each command was
 issued."""
 
@@ -69,9 +69,7 @@ def _slack(options, now):
 def _legal(tables, number, timing, words, command, target, now):
     """Whether the rules allow a command now; if not, when they will is noted."""
     at = ready_at(tables, timing, ZERO, number[command], target)
-    if command == MAC_READ:
-        at = max(at, words[MAC_READY])
-    elif command == RESULT:
+    if command == RESULT:
         at = max(at, words[RESULT_READY])
     if at > now:
         words[SOON] = min(words[SOON], at)
@@ -218,7 +216,8 @@ def bank_command(tables, number, options, timing, rows, hits, words, queue, size
 def issue(tables, number, options, timing, rows, hits, words, log, command, target, request, now):
     """Issue a command: its effects, the rows that it opens or closes, and the log."""
     if command != HEADER:
-        forbid(tables, timing, ZERO, number[command], target, now)
+        more = max(0, request[MACS] - PIPELINE) if command == MAC_READ else 0
+        forbid_run(tables, timing, ZERO, number[command], target, now, 1 + more, 0)
     if command == ACT:
         rows[0, target] = request[ROW]
     elif command == PRE:
@@ -231,8 +230,6 @@ def issue(tables, number, options, timing, rows, hits, words, log, command, targ
             rows[options[DUAL], tables[index]] = request[ROW]
     elif command in (RD, WR):
         hits[target] += 1
-    elif command == MAC_READ:
-        words[MAC_READY] = now + MAC_CYCLES * (max(request[MACS], PIPELINE) + 1)
     elif command == MAC and words[FRESH]:
         words[FRESH], words[RESULT_READY] = 0, now + PIPELINE
     elif command == RESULT:

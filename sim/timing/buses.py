@@ -27,6 +27,7 @@ from .tables import (
 def row_cycle(tables, state, base, command, target, at):
     """First cycle from `at` in which a row command may be issued; it is taken."""
     at = max(at, ready_at(tables, state, base, command, target))
+    at = max(at, state[base + ROWS_UNTIL] - BUS_MASK)  # what was taken longer ago is forgotten
     rows, columns = base + tables[AT_ROW_BUS], base + tables[AT_COLUMN_BUS]
     while state[rows + (at & BUS_MASK)] == at or (
         tables[SLOTS] == 1
@@ -40,15 +41,23 @@ def row_cycle(tables, state, base, command, target, at):
 
 
 @bare
-def column_cycle(tables, state, base, command, target, at, count, spacing):
-    """First cycle from `at` in which `count` other commands, `spacing` cycles apart, may begin; their cycles are taken."""
+def free_columns(tables, state, base, command, target, at, count, spacing):
+    """First cycle from `at` in which `count` other commands, `spacing` cycles apart, may begin."""
     at = max(at, ready_at(tables, state, base, command, target))
-    period, columns = tables[COLUMN_PERIOD], base + tables[AT_COLUMN_BUS]
     pseudo_channel = tables[tables[AT_PSEUDO_CHANNEL] + target]
     if tables[TURNS] > 1 and pseudo_channel >= 0:
         at += (pseudo_channel - at) % tables[TURNS]
     while _taken(tables, state, base, pseudo_channel, at, count, spacing):
         at += tables[TURNS] if pseudo_channel >= 0 else ONE
+    return at
+
+
+@bare
+def column_cycle(tables, state, base, command, target, at, count, spacing):
+    """The same; the cycles are taken."""
+    at = free_columns(tables, state, base, command, target, at, count, spacing)
+    period, columns = tables[COLUMN_PERIOD], base + tables[AT_COLUMN_BUS]
+    pseudo_channel = tables[tables[AT_PSEUDO_CHANNEL] + target]
     last = at + (count - 1) * spacing
     state[base + COLUMNS_UNTIL] = max(state[base + COLUMNS_UNTIL], last)
     if _even(tables, count, spacing):

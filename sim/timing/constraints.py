@@ -129,10 +129,7 @@ def build_entries(words: list[int], machine: dict[str, Any], tree: Geometry) -> 
             for (first, level, after), step in columns.items():
                 if first == command and level < len(path):
                     slot = path[level] * count + after
-                    effects[slot] = (
-                        effects.get(slot, (0, 0))[0] + step,
-                        step,
-                    )  # the first column, and each further one
+                    effects[slot] = (effects.get(slot, (0, 0))[0] + step * description["min_columns"], step)
             for level, node in enumerate(path[1:], 1):
                 for other in (other for other in below[path[level - 1]] if len(tree.paths[other]) == level + 1):
                     if other != node:

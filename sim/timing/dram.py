@@ -28,6 +28,7 @@ from .tables import (
     FIRST_COMMAND,
     HEADER,
     HEADS,
+    IDLE,
     IN_REGISTER_MODE,
     INSTRUCTION_FIELDS,
     LATENCY,
@@ -92,9 +93,8 @@ def issue(tables, state, base, command, target, at, count, row, column, tag):
 def issue_joined(tables, state, base, command, target, at, columns, row, column, tag):
     """Issue one command that holds `columns` column steps from cycle `at` on; its cycle."""
     at = column_cycle(tables, state, base, command, target, at, ONE, ONE)
-    forbid_run(
-        tables, state, base, command, target, at, max(columns, command_field(tables, command, MIN_COLUMNS)), ZERO
-    )
+    more = max(ZERO, columns - command_field(tables, command, MIN_COLUMNS))
+    forbid_run(tables, state, base, command, target, at, more + 1, ZERO)
     record(tables, state, base, command, target, at, ONE, ONE, row, column, tag)
     size = state[tables[AT_LOG_SIZE]]
     if 0 < size <= tables[LOG_CAPACITY]:
@@ -213,22 +213,41 @@ def refresh_from(tables, state, base, node, now, at):
 
 @bare
 def close_pim_rows(tables, state, base, at, node, tag):
-    """Close the rows that PIM commands see, from cycle `at` on; in the banks of refresh node `node`, of all if it is -1. The
-    cycle after the last command, `at` if nothing is open."""
+    """Close the rows that PIM commands see, from cycle `at` on, in the banks of refresh node `node`, or of all if it is -1;
+    those first that are ready first. The cycle after the last command, `at` if nothing is open.
+    """
     entry = tables[AT_INSTRUCTION] + PRECHARGE * INSTRUCTION_FIELDS
     for index in range(tables[entry + COMMANDS]):
         command = tables[tables[entry + FIRST_COMMAND] + index]
         first = command_field(tables, command, NODES)
-        for place in range(first, first + command_field(tables, command, NODE_COUNT) * NODE_FIELDS, NODE_FIELDS):
-            bank = tables[tables[place + MEMBERS]]
-            if node >= 0 and tables[tables[AT_REFRESH_NODE] + bank] != node:
-                continue
-            if set_rows(tables, state, base, place, NONE):
+        end = first + command_field(tables, command, NODE_COUNT) * NODE_FIELDS
+        waits = at
+        while waits < IDLE:
+            at, waits = max(at, waits), IDLE
+            for place in range(first, end, NODE_FIELDS):
+                if not _is_open(tables, state, base, place, node):
+                    continue
+                ready = ready_at(tables, state, base, command, tables[place + TARGET])
+                if ready > at:
+                    waits = min(waits, ready)
+                    continue
+                set_rows(tables, state, base, place, NONE)
                 at = set_mode(tables, state, base, command, at, tag)
                 at = issue_row_command(tables, state, base, command, tables[place + TARGET], at, NONE, tag)
                 state[base + DONE] = max(state[base + DONE], at + command_field(tables, command, LATENCY))
                 at += 1
     return at
+
+
+@bare
+def _is_open(tables, state, base, place, node):
+    """Whether a PIM row is open in a bank of a command's node, of refresh node `node` unless that is -1."""
+    if node >= 0 and tables[tables[AT_REFRESH_NODE] + tables[tables[place + MEMBERS]]] != node:
+        return False
+    for index in range(tables[place + MEMBERS], tables[place + NODE_FIELDS + MEMBERS]):
+        if state[row_slot(tables, base, tables[DUAL], tables[index])] >= 0:
+            return True
+    return False
 
 
 @bare

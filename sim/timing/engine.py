@@ -56,7 +56,8 @@ def forbid_run(tables, state, base, command, target, at, count, spacing):
     """Record `count` equal commands, `spacing` cycles apart, the first in cycle `at`.
 
     A level that allows them closer than the command's own scope does sees the run shortened to its own spacing: its
-    gaps are free for runs in other nodes (bank groups, where tCCD_L > tCCD_S).
+    gaps are free for runs in other nodes (bank groups, where tCCD_L > tCCD_S). For one command that holds column steps,
+    `count` - 1 is how many it has beyond the least that is charged anyway.
     """
     entry = _entry(tables, command, target)
     ready = base + tables[AT_READY]

@@ -11,6 +11,7 @@ from ..energy import energy_fj, missing
 from ..functional.dispatch import FAULT_SIZE, MAX_INT, SEQUENCE_FIELDS
 from ..functional.errors import SimulationError
 from ..functional.faults import fault_error
+from ..pages import NO_PAGES
 from ..plan import Exchange
 from . import npu as npu_time
 from . import pim as pim_time
@@ -50,7 +51,7 @@ class TimingModel:
     `begin` a launch on a unit that is idle, then `advance` until it is finished; `launch` does both. With dual row
     buffers the programs of several units advance together in time and contend for the channels instruction by
     instruction; with one row buffer a launch has a channel to itself, in the order in which they were begun.
-    `sequences` is the sequence table of the step that launches belong to.
+    `sequences` is the sequence table of the step that launches belong to, `pages` the page tables of the caches.
 
     With `on_log` a log may be longer than its capacity: programs then advance in slices of time, after each of which the
     rows so far are handed to it with their program and forgotten. No time depends on that.
@@ -75,6 +76,7 @@ class TimingModel:
         self._pim_counters = np.zeros(len(COUNTERS), np.int64)
         self._fault = np.zeros(FAULT_SIZE, np.int64)
         self.sequences = np.zeros((0, len(SEQUENCE_FIELDS)), np.int64)
+        self.pages = NO_PAGES
         self._vector_free = np.zeros(1, np.int64)
         self._no_streams = no_streams()
         self.link = LinkTime(self.machine)
@@ -186,12 +188,22 @@ class TimingModel:
             horizon = limit
             if self._on_log is not None:
                 horizon = min(limit, int(walk.place[TIME]) + self._slice_ps // walk.clock_ps + 1)
-            place = (walk.code, walk.terms, walk.registers, self.sequences, walk.row, walk.place, np.int64(horizon))
+            place = (
+                walk.code,
+                walk.terms,
+                walk.registers,
+                self.sequences,
+                self.pages,
+                walk.row,
+                walk.place,
+                np.int64(horizon),
+            )
             if program.device == "npu":
                 memory = (self.dram.tables, self.dram.state, self._streams_beside())
                 counters = (self._npu_counters, launches.by_tag, self._fault)
                 status = npu_time.run_npu(*memory, self.npu, walk.queues, *place, *counters)
             else:
+                assert walk.streams is not None
                 memory = (self.dram.tables, self.dram.state, walk.streams)
                 status = pim_time.run_pim(*memory, *place, self._pim_counters, self._fault)
                 if status == pim_time.FULL and walk.streams.items.shape[1] < LONGEST_QUEUE:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...backends.isa.npu import BINARY_OPS, BROADCASTS, NPU, REDUCE_OPS, UNARY_FUNCTIONS
-from ...backends.isa.spec import DTYPE_BYTES, HEADER
+from ...backends.isa.spec import DTYPE_BYTES, HEADER, WIDTH
 from ..functional.dispatch import (
     DEADLOCK,
     FAILED,
@@ -73,6 +73,7 @@ _OPCODES = 1 + max(opcode.number for opcode in NPU.opcodes)
 _FUNCTIONS = max(len(BINARY_OPS), len(UNARY_FUNCTIONS), len(REDUCE_OPS))
 _FIFO = 512  # posts of one semaphore that are kept apart
 _FLIGHTS = 64  # transfers of a queue that are on their way
+(_HELD, _HELD_START, _NEXT_START, _HELD_ROW) = numbers(0, 4)
 _HAZARDS = 4  # vector results whose readers are checked
 
 _load, _store, _gather, _preload, _matmul = (
@@ -122,6 +123,9 @@ class Queues(NamedTuple):
     written: np.ndarray  # [entry] begin, end and completion of recent vector results
     vector_free: np.ndarray  # [1] when the vector unit is free, for all launches
     cursor: np.ndarray  # [1] next entry of `written`
+    held: (
+        np.ndarray
+    )  # a store that has not left: whether there is one, its start, that of the next instruction, and itself
 
 
 def build_npu(machine: dict[str, Any], linear_bytes: int) -> Npu:
@@ -176,6 +180,7 @@ def build_queues(arrays: int, semaphores: np.ndarray, start: int, vector_free: n
         flying=np.zeros((_QUEUES, 3), np.int64),
         written=np.zeros((_HAZARDS, 3), np.int64),
         cursor=np.zeros(1, np.int64),
+        held=np.zeros(int(_HELD_ROW) + WIDTH, np.int64),
         vector_free=vector_free,
     )
     queues.post_count[: len(semaphores), 0] = semaphores
@@ -190,48 +195,117 @@ def counter_names(arrays: int) -> tuple[str, ...]:
 
 @bare_entry
 def run_npu(
-    tables, state, streams, npu, queues, code, terms, registers, sequences, row, walk, horizon, counters, by_tag, fault
+    tables,
+    state,
+    streams,
+    npu,
+    queues,
+    code,
+    terms,
+    registers,
+    sequences,
+    pages,
+    row,
+    walk,
+    horizon,
+    counters,
+    by_tag,
+    fault,
 ):
-    """Walk a program on from where it stands, up to NPU cycle `horizon`; walk[END] is its end when FINISHED."""
+    """Walk a program on from where it stands, up to NPU cycle `horizon`; walk[END] is its end when FINISHED.
+
+    A store is held until a load that starts later, or until something waits for it: loads that stand behind it in the
+    program and start before it reach the memory first.
+    """
+    held = queues.held
     while True:
+        sends = False
         if not walk[WAITING]:
             fault[FAULT_PC] = walk[PC]
             fetch(code, terms, registers, walk[PC], row)
             if row[0] <= LAST_CONTROL:
-                following = control(code, terms, registers, sequences, walk[PC], row, fault)
-                if following == HALTED:
-                    return FINISHED
+                following = control(code, terms, registers, sequences, pages, walk[PC], row, fault)
                 if following == FAILED:
                     return FAULTED
-                walk[PC] = following
-                continue
-            if row[0] in (_OP_PRELOAD, _OP_MATMUL):  # `array` is the first field of both
-                limit = max(ONE, npu.facts[ARRAYS]) - 1
-                if not within(fault, row, _preload.array, ZERO, limit):
+                if following != HALTED:
+                    walk[PC] = following
+                    continue
+                if not held[_HELD]:
+                    return FINISHED
+                sends = True
+            else:
+                if row[0] in (_OP_PRELOAD, _OP_MATMUL):  # `array` is the first field of both
+                    limit = max(ONE, npu.facts[ARRAYS]) - 1
+                    if not within(fault, row, _preload.array, ZERO, limit):
+                        return FAULTED
+                sends = held[_HELD] and (row[_FIELD_QUEUE] == held[_HELD_ROW + _FIELD_QUEUE] or _lacks(queues, row))
+            if sends:
+                if held[_HELD_START] > horizon:
+                    walk[TIME] = held[_HELD_START]
+                    return PAUSED
+            else:
+                walk[TIME] = _wait(queues, row, queues.free[row[_FIELD_QUEUE]], fault)
+                if walk[TIME] < 0:
                     return FAULTED
-            walk[TIME] = _wait(queues, row, queues.free[row[_FIELD_QUEUE]], fault)
-            if walk[TIME] < 0:
-                return FAULTED
-            if row[0] in (_OP_LOAD, _OP_STORE, _OP_GATHER):
-                walk[TIME] = _make_room(npu, queues, row, walk[TIME])
-        walk[WAITING] = walk[TIME] > horizon
-        if walk[WAITING]:
-            return PAUSED
-        queue, start = row[_FIELD_QUEUE], walk[TIME]
-        free, done = _execute(tables, state, streams, npu, queues, row, start, counters)
-        queues.free[queue] = free
-        queues.complete[queue] = max(queues.complete[queue], done)
-        if row[0] == _OP_PRELOAD:
-            queues.complete[0] = max(queues.complete[0], done)
-            _post(queues, row, queues.complete[0])
+                if row[0] in (_OP_LOAD, _OP_STORE, _OP_GATHER):
+                    walk[TIME] = _make_room(npu, queues, row, walk[TIME])
         else:
-            _post(queues, row, queues.complete[queue])
-        counters[_INSTRUCTIONS] += 1
-        counters[_QUEUE + queue - 1] += free - start
-        by_tag[row[_TAG], 0] += 1
-        by_tag[row[_TAG], 1] += max(ZERO, done - walk[END])
-        walk[END] = max(walk[END], done)
-        walk[PC] += 1
+            walk[TIME] = held[_NEXT_START]
+        if not sends:
+            walk[WAITING], held[_NEXT_START] = walk[TIME] > horizon, walk[TIME]
+            moves = walk[WAITING] or row[0] in (_OP_LOAD, _OP_GATHER)
+            if moves and held[_HELD] and held[_HELD_START] <= min(horizon, walk[TIME]):
+                sends, walk[WAITING] = True, 1
+            if walk[WAITING] and not sends:
+                if held[_HELD]:
+                    walk[TIME] = min(walk[TIME], held[_HELD_START])
+                return PAUSED
+            if row[0] == _OP_STORE and not sends:
+                held[_HELD], held[_HELD_START] = 1, walk[TIME]
+                for field in range(WIDTH):
+                    held[_HELD_ROW + field] = row[field]
+                walk[PC] += 1
+                continue
+        instruction = held[_HELD_ROW:] if sends else row
+        start = held[_HELD_START] if sends else walk[TIME]
+        _carry_out(tables, state, streams, npu, queues, instruction, start, walk, counters, by_tag)
+        if sends:
+            held[_HELD] = 0
+        else:
+            walk[PC] += 1
+
+
+@bare
+def _carry_out(tables, state, streams, npu, queues, row, start, walk, counters, by_tag):
+    """Execute an instruction that starts now, and post its counts."""
+    queue = row[_FIELD_QUEUE]
+    free, done = _execute(tables, state, streams, npu, queues, row, start, counters)
+    queues.free[queue] = free
+    queues.complete[queue] = max(queues.complete[queue], done)
+    if row[0] == _OP_PRELOAD:
+        queues.complete[0] = max(queues.complete[0], done)
+        _post(queues, row, queues.complete[0])
+    else:
+        _post(queues, row, queues.complete[queue])
+    counters[_INSTRUCTIONS] += 1
+    counters[_QUEUE + queue - 1] += free - start
+    by_tag[row[_TAG], 0] += 1
+    by_tag[row[_TAG], 1] += max(ZERO, done - walk[END])
+    walk[END] = max(walk[END], done)
+
+
+@bare
+def _lacks(queues, row):
+    """Whether some of the counts that the instruction takes have not been posted yet."""
+    for column in (_WAIT, _WAIT + 2):
+        semaphore, needed = row[column], row[column + 1]
+        if semaphore < 0:
+            continue
+        for entry in range(queues.posts[semaphore]):
+            needed -= queues.post_count[semaphore, (queues.post_first[semaphore] + entry) % _FIFO]
+        if needed > 0:
+            return True
+    return False
 
 
 @bare

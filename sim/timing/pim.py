@@ -126,13 +126,13 @@ FULL, _IN_ORDER = numbers(4, 6)
 
 
 @bare_entry
-def run_pim(tables, state, streams, code, terms, registers, sequences, row, walk, horizon, counters, fault):
+def run_pim(tables, state, streams, code, terms, registers, sequences, pages, row, walk, horizon, counters, fault):
     """Walk a program on from where it stands, up to memory cycle `horizon`; walk[END] is its end when FINISHED.
 
     FULL: a channel might go on if its queue were longer.
     """
     while True:
-        status = _decode(tables, state, streams, code, terms, registers, sequences, row, walk, counters, fault)
+        status = _decode(tables, state, streams, code, terms, registers, sequences, pages, row, walk, counters, fault)
         if status == FAULTED:
             return FAULTED
         for channel in range(tables[CHANNELS]):
@@ -210,7 +210,7 @@ def _next(tables, state, streams):
 
 
 @bare
-def _decode(tables, state, streams, code, terms, registers, sequences, row, walk, counters, fault):
+def _decode(tables, state, streams, code, terms, registers, sequences, pages, row, walk, counters, fault):
     """Put instructions in the queues of their channels, up to one that is for all together, or that has no room."""
     status = FINISHED
     while True:
@@ -218,7 +218,7 @@ def _decode(tables, state, streams, code, terms, registers, sequences, row, walk
             fault[FAULT_PC] = walk[PC]
             fetch(code, terms, registers, walk[PC], row)
             if row[0] <= LAST_CONTROL:
-                following = control(code, terms, registers, sequences, walk[PC], row, fault)
+                following = control(code, terms, registers, sequences, pages, walk[PC], row, fault)
                 if following == HALTED:
                     break
                 if following == FAILED:

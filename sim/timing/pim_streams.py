@@ -163,8 +163,7 @@ def _next_of_item(tables, state, base, item):
                     tables, state, base, _header_time(tables, state, base, at), _row_estimate(tables, state, base, item)
                 )
             return at
-        command, place = _row_node(tables, ACTIVATE, step - 1)
-        return max(at, ready_at(tables, state, base, command, tables[place + TARGET])) if command >= 0 else at
+        return max(at, _next_activate(tables, state, base, item[FIRST])[2])
     if kind == MAC_READ:
         return max(at, ready_at(tables, state, base, tables[JOINED], first_target(tables, tables[JOINED])))
     if kind in (MAC, READ_ACC):
@@ -281,47 +280,58 @@ def _mac_and_read(tables, state, base, item):
 
 
 @bare
-def _row_node(tables, instruction, number):
-    """The row command that an instruction sends to its `number`-th node, and that node; -1 after the last one."""
-    entry = _entry(tables, instruction)
+def _next_activate(tables, state, base, row):
+    """The node of an activate that is ready first, of those whose row is not open: (command, node, cycle); command -1 if
+    there is none."""
+    entry, at = _entry(tables, ACTIVATE), state[base + STREAM]
+    command, place, best = NONE, ZERO, IDLE
     for index in range(tables[entry + COMMANDS]):
-        command = tables[tables[entry + FIRST_COMMAND] + index]
-        count = command_field(tables, command, NODE_COUNT)
-        if number < count:
-            return command, command_field(tables, command, NODES) + number * NODE_FIELDS
-        number -= count
-    return NONE, ZERO
+        found = tables[tables[entry + FIRST_COMMAND] + index]
+        first = command_field(tables, found, NODES)
+        for node in range(first, first + command_field(tables, found, NODE_COUNT) * NODE_FIELDS, NODE_FIELDS):
+            if not _has_open(tables, state, base, node, row):
+                ready = max(at, ready_at(tables, state, base, found, tables[node + TARGET]))
+                if ready < best:
+                    command, place, best = found, node, ready
+        if command >= 0:
+            break  # of several commands one after the other
+    return command, place, best
+
+
+@bare
+def _has_open(tables, state, base, node, row):
+    """Whether all banks of a node have a PIM row open."""
+    for index in range(tables[node + MEMBERS], tables[node + NODE_FIELDS + MEMBERS]):
+        if state[row_slot(tables, base, tables[DUAL], tables[index])] != row:
+            return False
+    return True
 
 
 @bare
 def _activate(tables, state, base, item):
     """Announce a row or close the last one, then one activate after the other; whether that was the last one."""
-    row, tag, step = item[FIRST], item[TAG], state[base + STEP]
-    if step == 0:
+    row, tag = item[FIRST], item[TAG]
+    if state[base + STEP] == 0:
         if tables[HEADER] < 0:
             _prepare_row(tables, state, base, tag)
         elif not _announce(tables, state, base, item):
             return False
         state[base + STREAM] += tables[_entry(tables, ACTIVATE) + EXTRA_SLOTS]
-        state[base + STEP] = step = 1
-    while _row_node(tables, ACTIVATE, step - 1)[0] >= 0:
-        step += 1
-        if _activate_node(tables, state, base, row, step - 2, tag):
-            break
-    state[base + STEP] = step
-    return _row_node(tables, ACTIVATE, step - 1)[0] < 0
+        state[base + STEP] = 1
+    return _activate_one(tables, state, base, row, tag)
 
 
 @bare
-def _activate_node(tables, state, base, row, number, tag):
-    """Open a row in the banks of the `number`-th node; whether it was not open yet."""
-    command, place = _row_node(tables, ACTIVATE, number)
-    if not set_rows(tables, state, base, place, row):
-        return False
-    at = set_mode(tables, state, base, command, state[base + STREAM], tag)
-    at = issue_row_command(tables, state, base, command, tables[place + TARGET], at, row, tag)
-    state[base + STREAM] = _finish(tables, state, base, command, at)
-    return True
+def _activate_one(tables, state, base, row, tag):
+    """Open a row in the node that is ready first; whether it is open in all of them now."""
+    command, place, at = _next_activate(tables, state, base, row)
+    if command >= 0:
+        set_rows(tables, state, base, place, row)
+        at = set_mode(tables, state, base, command, state[base + STREAM], tag)
+        at = issue_row_command(tables, state, base, command, tables[place + TARGET], at, row, tag)
+        state[base + STREAM] = _finish(tables, state, base, command, at)
+        command, _, _ = _next_activate(tables, state, base, row)
+    return command < 0
 
 
 @bare
@@ -468,10 +478,8 @@ def _scatter(tables, state, base, item):
     if tables[_entry(tables, SCATTER) + COMMANDS]:
         empty_queue(tables, state, base)
         _prepare_row(tables, state, base, tag)
-        step = ZERO
-        while _row_node(tables, ACTIVATE, step)[0] >= 0:
-            _activate_node(tables, state, base, row, step, tag)
-            step += 1
+        while not _activate_one(tables, state, base, row, tag):
+            pass
         commands(tables, state, base, SCATTER, row, column, ZERO, tag)
         for place in range(tables[BANKS]):  # such a write ends with a precharge
             state[row_slot(tables, base, tables[DUAL], place)] = NONE

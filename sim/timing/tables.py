@@ -75,7 +75,7 @@ MAX_RUNS = np.int64(32)  # of MACs between two fences that are remembered
 
 (IN_REGISTER_MODE, MODE_SINCE, STREAM, DONE, ROWS_UNTIL, COLUMNS_UNTIL, QUEUED, QUEUE_END) = numbers(0, 8)
 (HEAD_STREAM, MAC_STREAM, MOVE_STREAM, FENCE, RUNS) = numbers(8, 13)
-(HEAD, RELEASED, TAIL, STEP, NEXT, RESULT_AT, ROW_IN_USE, OPENING, CHANNEL_FACTS) = numbers(13, 22)
+(HEAD, RELEASED, TAIL, STEP, NEXT, RESULT_AT, ROW_IN_USE, OPENING, FOLLOWS, CHANNEL_FACTS) = numbers(13, 23)
 """First words of a channel: its mode and since when, the next place in its PIM stream, when what it issued there is done,
 the last cycles that are taken on its two command buses, the next entry of its write queue and when that is empty.
 Attention by heads: the place in the stream behind its last command, the next places of MACs and of moves, the last fence,
@@ -83,7 +83,8 @@ runs of MACs since.
 
 Then its queue of PIM instructions: number of the first, of the first that may not be issued yet and of the first that is not
 there; how much of the first is issued; no command of it comes before cycle NEXT; cycle of a result that leaves by itself;
-whether a row of MACs is under way; number of the instruction that opens the last row in the queue, or -1."""
+whether a row of MACs is under way; number of the instruction that opens the last row in the queue, or -1. FOLLOWS: the row of the
+linear space behind the last transfer beside the stream."""
 
 IDLE = np.int64(1 << 62)
 

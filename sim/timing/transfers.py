@@ -4,7 +4,10 @@ Beside a PIM stream the commands of a transfer go into the cycles that it leaves
 commands before others, and a run of columns ends where the next PIM command begins.
 """
 
+import numpy as np
+
 from ..functional.jit import bare
+from .buses import free_columns
 from .dram import access, command_field, issue, issue_row_command, refresh, row_slot, set_mode
 from .engine import ready_at
 from .pim_streams import issue_next, next_command
@@ -17,6 +20,7 @@ from .tables import (
     BANKS,
     CHANNEL_WORDS,
     CHANNELS,
+    FOLLOWS,
     IDLE,
     IN_REGISTER_MODE,
     LATENCY,
@@ -24,13 +28,15 @@ from .tables import (
     NONE,
     ONE,
     PRE,
+    RD,
     ROW_BYTES,
     SPACING,
     ZERO,
-    numbers,
 )
 
-(_AHEAD,) = numbers(4, 5)  # rows that are opened before their columns come, each in a bank of its own
+_AHEAD, _BEHIND = np.int64(8), np.int64(8)
+"""Rows that are opened before their columns come, each in a bank of its own; as many of them behind the end of a read that
+follows the last one, since the next one is in the queues already when a program streams."""
 
 
 @bare
@@ -84,15 +90,18 @@ def _beside(tables, state, streams, channel, row, last_row, address, size, comma
     base, last, moved, ahead = channel * tables[CHANNEL_WORDS], at, ZERO, row
     spacing = command_field(tables, command, SPACING)
     reach = min(_AHEAD, tables[BANKS] - 1) * tables[CHANNELS]
+    last_open = last_row
+    if command == tables[RD] and state[base + FOLLOWS] == row:
+        last_open += min(_BEHIND, tables[BANKS] - 1) * tables[CHANNELS]
     while row <= last_row:
         bank, dram_row = _place(tables, row)
         column_at, open_at, open_command, open_bank = IDLE, IDLE, NONE, NONE
         if state[row_slot(tables, base, ZERO, bank)] == dram_row:
-            column_at = max(at, ready_at(tables, state, base, command, bank))
+            column_at = free_columns(tables, state, base, command, bank, at, ONE, spacing)
             ahead = max(ahead, row)
         else:
             ahead = row  # not opened yet, or closed by a refresh
-        while ahead <= min(last_row, row + reach):
+        while ahead <= min(last_open, row + reach):
             open_bank, wanted = _place(tables, ahead)
             found = state[row_slot(tables, base, ZERO, open_bank)]
             if found != wanted:
@@ -127,4 +136,5 @@ def _beside(tables, state, streams, channel, row, last_row, address, size, comma
         moved += count
         if moved == _part(tables, row, address, size)[1]:
             row, moved = row + tables[CHANNELS], ZERO
+    state[base + FOLLOWS] = row
     return last

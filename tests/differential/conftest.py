@@ -55,6 +55,7 @@ class Stages:
         compilation = Compilation(model.build_module(), PipelineOptions(**options))
         chosen = compilation.options
         context = chosen.context or config.context_length
+        slots = chosen.cache_slots or chosen.batch
         interpreters = {}
         for stage in STAGES:
             if stage == "converted":
@@ -64,7 +65,7 @@ class Stages:
             else:
                 module = compilation.to(stage)
             if stage in stages:
-                interpreters[stage] = make_interpreter(module.clone(), model.store, chosen.batch, context)
+                interpreters[stage] = make_interpreter(module.clone(), model.store, slots, context)
         system = System(compilation.image())
         system.load(model.store)
         return Stages(config, chosen, interpreters, system)

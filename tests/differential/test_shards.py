@@ -90,6 +90,33 @@ def test_the_devices_together_compute_what_one_does(config, mesh):
     same(run(sharded, config), run(whole, config), ROUNDING)
 
 
+def random_cut(seed: int) -> tuple[ModelConfig, int, int]:
+    """A model with grouped queries or biases whose heads, KV heads and inner features T devices can share."""
+    rng = np.random.default_rng(seed)
+    tensor, stages = (int(rng.choice(counts)) for counts in ([2, 3, 4, 5], [1, 2]))
+    kv_heads, llama = tensor * int(rng.integers(1, 3)), bool(rng.random() < 0.6)
+    shape = {
+        "layers": stages * int(rng.integers(1, 3)),
+        "hidden": int(rng.choice([48, 80, 112])),
+        "kv_heads": kv_heads,
+        "heads": kv_heads * (int(rng.integers(1, 4)) if llama else 1),
+        "head_dim": int(rng.choice([8, 16, 24])),
+        "ffn": tensor * int(rng.integers(8, 40)),
+        "vocabulary": int(rng.integers(90, 300)),
+        "tied_head": bool(rng.random() < 0.5),
+    }
+    return model("llama2-7b" if llama else "opt-66b", **shape), tensor, stages
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_models_on_random_meshes_compute_the_same(seed):
+    config, tensor, stages = random_cut(seed)
+    compilation, stores = cut(config, "llm", batch=3 * stages, tensor_parallel=tensor, pipeline_stages=stages)
+    small = random_model(config)
+    whole = LlmInterpreter(small.build_module(), small.store, slots=3, context=64)
+    same(run(ShardedInterpreter(compilation.module, stores, slots=3, context=64), config), run(whole, config), ROUNDING)
+
+
 @pytest.mark.parametrize("sub_batches", [False, True])
 @pytest.mark.parametrize(
     ("machine", "policy"), [("tiny", "npu-only"), ("tiny-dual", "attention-on-pim"), ("aim", "all-on-pim")]

@@ -61,34 +61,26 @@ def gemm_cycles(tmp_path_factory) -> Callable[[str, int, int, int], float]:
 
 
 def test_products(oracle, gemm_cycles):
-    """Decode within 3 % from 128 weight blocks on.
-
-    Elsewhere a store comes last and nothing hides it (ONNXim stores tile by tile beside the loads of the next ones; in our
-    timing model loads behind a store in the program wait for it), and small products differ by their first load.
-    """
-    seen = 0
+    """Within 5 % above 128 weight blocks; small products differ by their first load and their last store."""
+    seen = []
     for row in oracle.rows("npu/onnxim_gemm.csv"):
         if row["config"] not in VARIANTS or row["config"] == "c4":
             continue
         m, k, n = (int(row[key]) for key in "MKN")
         ratio = gemm_cycles(row["config"], m, k, n) / float(row["cycles"])
-        blocks = int(row["preload_insts"])
-        if blocks > 128 and m <= 16:
-            assert 0.97 <= ratio <= 1.03, row
-        elif blocks > 128:
-            assert 0.98 <= ratio <= 1.16, row
-        else:
-            assert 0.89 <= ratio <= 1.45, row
-        seen += 1
-    assert seen == 25
+        large = int(row["preload_insts"]) > 128
+        low, high = (0.95, 1.05) if large else (0.89, 1.45)
+        assert low <= ratio <= high, row
+        seen.append(large)
+    assert (len(seen), sum(seen)) == (25, 15)
 
 
 def test_four_arrays_are_as_fast_as_four_cores(oracle, gemm_cycles):
-    """To 1 %. Cores have tiles of their own, which ONNXim's mapper does not spread evenly; DRAM limits both."""
+    """And up to 1.7 times as fast: cores have tiles of their own, which ONNXim's mapper does not spread evenly."""
     for row in oracle.rows("npu/onnxim_gemm.csv"):
         if row["config"] == "c4":
             ratio = gemm_cycles("c4", *(int(row[key]) for key in "MKN")) / float(row["cycles"])
-            assert 0.6 <= ratio <= 1.01, row
+            assert 0.58 <= ratio <= 1.01, row
 
 
 OPT = replace(

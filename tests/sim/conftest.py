@@ -61,8 +61,16 @@ class Table:
     def __init__(self, machine: dict[str, Any]):
         self.machine = machine
         self.extents = tuple(machine["memory"][key] for key in EXTENTS)
-        self.rules = [rule for rule in machine["constraint"] if rule["cycles"] > 0]
+        self.rules = [
+            rule | {"cycles": rule["cycles"] + rule["column_cycles"] * self._least_columns(rule)}
+            for rule in machine["constraint"]
+            if rule["cycles"] > 0
+        ]
         self.wait = cache(self._wait)
+
+    def _least_columns(self, rule: dict[str, Any]) -> int:
+        """Column steps that a command is charged for at least."""
+        return max(self.machine["command"][name]["min_columns"] for name in rule["preceding"])
 
     def scope(self, command: str) -> int:
         return LEVELS.index(self.machine["command"][command]["scope"])

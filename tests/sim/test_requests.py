@@ -28,6 +28,16 @@ def test_a_seed_decides_everything():
     assert all(r.input_tokens <= c < r.input_tokens + r.output_tokens for r, c in zip(requests, cached, strict=True))
 
 
+def test_fixed_lengths():
+    assert draw_requests("fixed-480-2", 3, 0, longest=100) == [Request(0.0, 480, 2)] * 3
+
+
+def test_prompts_may_stand_for_their_length(tmp_path):
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"arrival_ms": 2, "prompt": "Hello", "output_tokens": 5}\n')
+    assert read_requests(path) == [Request(2.0, 0, 5, "Hello")]
+
+
 def test_files(tmp_path):
     csv_file, json_file = tmp_path / "r.csv", tmp_path / "r.jsonl"
     csv_file.write_text("arrival_ms,input_tokens,output_tokens\n0,12,5\n1.5,7,1\n")
@@ -58,6 +68,27 @@ def test_files(tmp_path):
             "arrival_ms,input_tokens,output_tokens\n0,0,1\n",
             r"r.csv:2: input_tokens is '0', expected a number from 1 on",
         ),
+        (
+            "r.csv",
+            "arrival_ms,input_tokens,output_tokens\n0,5,3\n-1,5,3\n",
+            r"r.csv:3: arrival_ms is '-1', expected a number from 0 on",
+        ),
+        ("r.csv", "arrival_ms,input_tokens,output_tokens\n0,5\n", r"r.csv:2: output_tokens is None, expected a number"),
+        (
+            "r.csv",
+            "arrival_ms,input_tokens,output_tokens\nnan,5,1\n",
+            r"r.csv:2: arrival_ms is 'nan', expected a number",
+        ),
+        (
+            "r.jsonl",
+            '{"arrival_ms": 0, "prompt": " ", "output_tokens": 1}\n',
+            r"r.jsonl:1: prompt is ' ', expected a text",
+        ),
+        (
+            "r.jsonl",
+            '{"arrival_ms": 0, "prompt": "a", "input_tokens": 1, "output_tokens": 1}\n',
+            r"r.jsonl:1: found arrival_ms, prompt, input_tokens, output_tokens, expected arrival_ms, prompt, output_tokens",
+        ),
         ("r.jsonl", "{", r"r.jsonl:1: Expecting"),
         ("r.jsonl", "[1]\n", r"r.jsonl:1: found \[1\], expected an object"),
         ("r.jsonl", '{"input_tokens": 1}\n', r"r.jsonl:1: found input_tokens, expected arrival_ms"),
@@ -71,7 +102,9 @@ def test_bad_files(tmp_path, name: str, text: str, message: str):
 
 
 def test_unknown_names():
-    with pytest.raises(RequestError, match="no distribution 'x', expected one of alpaca-like, sharegpt-like"):
+    with pytest.raises(
+        RequestError, match="no distribution 'x', expected alpaca-like, sharegpt-like or fixed-INPUT-OUTPUT"
+    ):
         draw_requests("x", 1, 0)
     with pytest.raises(RequestError, match="No such file"):
         read_requests("nowhere.csv")

@@ -106,6 +106,7 @@ class FixedTimes:
 
     def __init__(self):
         self.sequences = np.zeros((0, 4), np.int64)
+        self.pages = np.zeros((2, 0, 0), np.int64)
         self.calls: list[tuple[int, list[int], int]] = []
         self.running: list[tuple[int, int]] = []
 

@@ -224,7 +224,18 @@ def test_a_closed_pipe_is_quiet(pimlir, model, monkeypatch):
     ("arguments", "message"),
     [
         (("--requests", "no.csv"), "no.csv: No such file or directory"),
-        (("--requests", "other-like:8"), "no distribution 'other-like', expected one of alpaca-like, sharegpt-like"),
+        (
+            ("--requests", "other-like:8"),
+            "no distribution 'other-like', expected alpaca-like, sharegpt-like or fixed-INPUT-OUTPUT as in fixed-480-2:64",
+        ),
+        (("--requests", "fixed:64,512"), "no distribution 'fixed', expected alpaca-like"),
+        (("--requests", "fixed-0-2:4"), "no distribution 'fixed-0-2', expected alpaca-like"),
+        (("--requests", "fixed-480-2:0"), "fixed-480-2:0: the number of requests is '0', expected at least 1"),
+        (("--requests", "fixed-480-2:x"), "fixed-480-2:x: the number of requests is 'x', expected at least 1"),
+        (
+            ("--requests", "fixed-4000-2:2"),
+            "request 0 of fixed-4000-2:2 has 4001 cached tokens, the context length is 2047",
+        ),
         (
             ("--requests", "alpaca-like:8", "--cache-channels", "3"),
             "--cache-channels is 3, expected a divisor of the 32",

@@ -225,10 +225,14 @@ def test_generation_stops_after_the_last_token_of_a_sequence():
     assert list(generate(Fake(), [7, 8, 9], 10, chunk=8, stop=4)) == [3, 4]
 
 
-def test_a_timed_prefill_brings_each_sequence_in_turn():
+def test_a_timed_prefill_fills_its_steps_with_the_next_sequences():
     engine = Fake()
-    time_prefill(engine, length=3, batch=2, chunk=2)
-    assert [seqs for _, seqs in engine.steps] == [[(0, 2, 0, 0)], [(0, 1, 2, 0)], [(0, 2, 0, 1)], [(0, 1, 2, 1)]]
+    assert time_prefill(engine, [3, 2, 6, 1], [0, 5, 2, 3], chunk=4, most=2) == 3
+    assert [seqs for _, seqs in engine.steps] == [
+        [(0, 3, 0, 0), (3, 1, 0, 5)],
+        [(0, 1, 1, 5), (1, 3, 0, 2)],
+        [(0, 3, 3, 2), (3, 1, 0, 3)],
+    ]
 
 
 class Bytes:

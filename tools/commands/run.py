@@ -42,12 +42,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--timing-only", action="store_true", help="one prefill and --tokens decode steps without data")
     how.add_argument("--prompt-length", type=positive, metavar="P", help="prompt tokens of --timing-only")
     how.add_argument("--no-prefill", action="store_true", help="with --timing-only: the decode steps alone")
-    how.add_argument("--batch", type=positive, metavar="B", help="with --timing-only: sequences (default: 1)")
+    how.add_argument(
+        "--batch",
+        type=positive,
+        metavar="B",
+        help="with --timing-only: sequences (default: 1); with --serve: most requests of a step",
+    )
     how.add_argument(
         "--requests",
         metavar="FILE|NAME:N",
-        help="with --timing-only --no-prefill: a batch from a CSV or JSON Lines file, or N requests drawn from alpaca-like or sharegpt-like",
+        help="with --timing-only or --serve: requests of a CSV or JSON Lines file, or N of alpaca-like, sharegpt-like or fixed-INPUT-OUTPUT",
     )
+    how.add_argument(
+        "--serve",
+        action="store_true",
+        help="the --requests as they arrive: the batch, at most --batch (default: 64), changes from step to step",
+    )
+    how.add_argument("--step-log", metavar="OUT.csv", help="with --serve: a row for every step")
     how.add_argument("--seed", type=int, default=0, metavar="S", help="of the requests (default: 0)")
     how.add_argument(
         "--assign",
@@ -59,6 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive,
         metavar="N",
         help="with --requests or --prompts: channels that the cache of a sequence is spread over (default: 1)",
+    )
+    how.add_argument(
+        "--value-tokens",
+        type=positive,
+        metavar="N",
+        help="tokens in a row of the value cache on the PIM, the fewer the more of a head's dimensions (default: a row full)",
     )
     how.add_argument(
         "--sub-batches",

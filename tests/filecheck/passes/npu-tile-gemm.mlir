@@ -88,8 +88,8 @@
 // CHECK-NEXT:     }
 // CHECK-NEXT:     func.return
 
-// PLAN:      host.memory @w : tensor<64x32xf16> layout #npu.tiles<tile_k = 16, tile_n = 16, padded_k = 32, padded_n = 64, group = 2>
-// PLAN:      npu.gemm @a, @w -> @c {cycles = 530 : i64, tile_m = 16 : i64, depths = 2 : i64, order = "nm", sum_slots = 2 : i64, load_slots = 6 : i64, keep = "all"}
+// PLAN:      host.memory @w : tensor<64x32xf16> layout #npu.tiles<tile_k = 16, tile_n = 16, padded_k = 32, padded_n = 64, group = 4>
+// PLAN:      npu.gemm @a, @w -> @c {cycles = 498 : i64, tile_m = 16 : i64, depths = 2 : i64, order = "nm", sum_slots = 2 : i64, load_slots = 6 : i64, keep = "tile"}
 
 builtin.module attributes {npu.core = #npu.core<name = "t", arrays = 2, array_rows = 16, array_cols = 16, vector_lanes = 16, scratchpad_bytes = 65536, accumulator_bytes = 4096, align_bytes = 32>} {
   host.memory @a : tensor<40x32xf16> layout #npu.row_major<row_bytes = 64>

@@ -77,6 +77,7 @@ class Facts:
             return None
         length = entry["data_cycles"] or self.machine["memory"]["burst_cycles"] * (step.command in ("rd", "wr"))
         end = step.cycle + (entry["data_end_cycles"] or entry["latency_cycles"])
+        end += entry["column_cycles"] * entry["min_columns"]
         return (end - length, end) if length else None
 
     def same_bus(self, one: Address, other: Address) -> bool:

@@ -76,6 +76,42 @@ def test_a_wait_that_nothing_satisfies_is_reported(run):
         run("tiny", text)
 
 
+HELD = """
+.program @p npu (behind)
+.semaphore 0 = 0
+.semaphore 1 = 0
+  fill dst=0, dst_stride=64, dst_type=f32, rows=1, cols=16000 post(s0:1)
+  {first}
+  {second}
+  preload array=0, weights=0, weights_stride=32, k=16, n=16 wait({semaphore})
+  halt
+"""
+STORE = "store dram=0, dram_stride=8192, rows=1, row_bytes=8192, local=0, local_stride=8192 wait(s0:1){post}"
+LOAD = "load dram=65536, dram_stride=32768, rows=1, row_bytes=32768, local=0, local_stride=32768{post}"
+
+
+def test_a_load_does_not_wait_for_a_store_whose_data_are_not_there(run):
+    load, store = LOAD.format(post=" post(s1:1)"), STORE.format(post="")
+    behind = run("tiny", HELD.format(first=store, second=load, semaphore="s1:1"), 0)
+    assert behind == run("tiny", HELD.format(first=load, second=store, semaphore="s1:1"), 0)
+    alone = run("tiny", HELD.format(first=store, second="", semaphore="").replace(" wait()", ""), 0)
+    assert 1000 < behind < alone + 50  # the load is long done when the store begins, and has changed rows
+
+
+def test_what_waits_for_a_store_gets_it(run):
+    store, load = STORE.format(post=" post(s1:1)"), LOAD.format(post="")
+    end = run("tiny", HELD.format(first=store, second=load, semaphore="s1:1"), 0)
+    assert 0 <= end - 16 - run("tiny", HELD.format(first=store, second="", semaphore="").replace(" wait()", ""), 0) < 50
+
+
+def test_a_store_goes_before_the_loads_that_start_later(run):
+    """A load that waits for more vector work than the store comes second in memory."""
+    late = "fill dst=65536, dst_stride=64, dst_type=f32, rows=1, cols=16000 post(s1:1)\n  " + LOAD.format(post="")
+    text = HELD.format(first=STORE.format(post=""), second=late + " wait(s1:1)", semaphore="").replace(" wait()", "")
+    only = text.replace("  " + STORE.format(post="") + "\n", "")
+    assert 0 <= run("tiny", text, 0) - run("tiny", only, 0) < 50
+
+
 def test_a_vector_instruction_waits_for_a_result_that_it_reads(run):
     text = """
     .program @p npu ()
