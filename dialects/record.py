@@ -18,26 +18,26 @@ PAGED = ("page_tokens", "pages")
 class RecordAttr(Data[tuple[tuple[str, RecordValue], ...]]):
     """Base of record attributes. Subclasses set `keys` in printing order; every key must be present.
 
-    Keys in `optional` follow them, all or none; without them they are 0.
+    Groups of keys in `optional` may follow them, of each group all keys or none; what is not there is 0.
 
     The values of the keys in `lists` are lists of integers, all others integers.
     """
 
     keys: ClassVar[tuple[str, ...]] = ()
     lists: ClassVar[tuple[str, ...]] = ()
-    optional: ClassVar[tuple[str, ...]] = ()
+    optional: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
     @classmethod
     def of(cls, **values: RecordValue):
         """The attribute with these values, in the order of `keys`; KeyError names a missing key."""
-        keys = cls.keys + (cls.optional if any(values.get(key) for key in cls.optional) else ())
+        keys = [*cls.keys, *(key for group in cls.optional if any(map(values.get, group)) for key in group)]
         return cls(tuple((key, values[key]) for key in keys))
 
     def __getitem__(self, key: str) -> RecordValue:
         for name, value in self.data:
             if name == key:
                 return value
-        if key in self.optional:
+        if any(key in group for group in self.optional):
             return 0
         raise KeyError(key)
 
@@ -78,7 +78,8 @@ class RecordAttr(Data[tuple[tuple[str, RecordValue], ...]]):
 
     def verify(self) -> None:
         found = tuple(name for name, _ in self.data)
-        if found not in (self.keys, self.keys + self.optional):
+        present = (key for group in self.optional if not set(group).isdisjoint(found) for key in group)
+        if found != (*self.keys, *present):
             raise VerifyException(f"#{self.name} has keys {', '.join(found)}, expected {', '.join(self.keys)}")
         for name, value in self.data:
             if isinstance(value, tuple) != (name in self.lists):
@@ -92,6 +93,6 @@ class RecordAttr(Data[tuple[tuple[str, RecordValue], ...]]):
 
 def page_tokens(layout: Attribute) -> int:
     """Tokens of a page of a tensor with this layout, 0 if it is not in pages."""
-    if not isinstance(layout, RecordAttr) or PAGED[0] not in layout.optional:
+    if not isinstance(layout, RecordAttr) or PAGED not in layout.optional:
         return 0
     return layout.integer(PAGED[0])

@@ -109,10 +109,11 @@ def bank_place(op: host.MemoryOp, memory: PimMemory, *indices: Index) -> BankPla
             group = head * layout.integer("groups_per_head") + dimension // memory.banks
             first, place, places = _sequence_place(layout, memory, slot)
             channels = layout.integer("channels")
-            rows_of_chunk = ceil(layout.integer("groups") / channels)
+            shared, number = layout.groups_per_row, group // channels
+            rows_of_chunk = ceil(ceil(layout.integer("groups") / channels) / shared)
             row = (layer * places + place) * layout.integer("rows_per_sequence")
-            row = row + token // layout.integer("row_elements") * rows_of_chunk + group // channels
-            byte = token % layout.integer("row_elements") * 2
+            row = row + token // layout.integer("row_elements") * rows_of_chunk + number // shared
+            byte = (number % shared * layout.integer("row_elements") + token % layout.integer("row_elements")) * 2
             return first + group % channels, dimension % memory.banks, row, byte
         case HeadKeysAttr() | HeadValuesAttr() as layout:
             return _head_place(layout, memory, *indices)

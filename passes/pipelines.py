@@ -45,6 +45,7 @@ class PipelineOptions:
     drop_cache_appends: bool = False
     serial_kernels: bool = False
     spill_buffers: bool = False
+    value_tokens: int = 0
 
 
 def pipeline(stage: str, options: PipelineOptions) -> str:
@@ -60,6 +61,7 @@ def pipeline(stage: str, options: PipelineOptions) -> str:
         "attention": "" if options.attention == "tokens" else options.attention,
         "cache-channels": options.cache_channels,
         "cache-slots": options.cache_slots or (options.batch if stages > 1 else 0),
+        "value-tokens": options.value_tokens,
         "page-tokens": options.page_tokens,
     }
     layouts = " ".join(f"{name}={value}" for name, value in chosen.items() if value)

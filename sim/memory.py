@@ -191,6 +191,9 @@ def _pim_values(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
     layout = region.layout
     groups_per_head, row_elements = layout["groups_per_head"], layout["row_elements"]
     rows_per_sequence, channels = layout["rows_per_sequence"], layout["channels"]
+    shared = layout.get("groups_per_row", 0) or 1
+    groups_of_channel = -(-heads * groups_per_head // channels)
+    rows_of_chunk = -(-groups_of_channel // shared)
     places, spread = _places(memory, layout)
     stored = memory.bank_rows(region, 0, layers * places * rows_per_sequence)
     stored = stored.reshape(layers, places, rows_per_sequence, *stored.shape[1:])
@@ -201,11 +204,11 @@ def _pim_values(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:
             for head in range(heads):
                 for first in range(0, head_dim, memory.banks):
                     group = head * groups_per_head + first // memory.banks
-                    row, channel = divmod(group, channels)
-                    row += chunk * -(-heads * groups_per_head // channels)
+                    number, channel = divmod(group, channels)
+                    row, at = chunk * rows_of_chunk + number // shared, number % shared * row_elements
                     part = array[:, slot, head, tokens, first : first + memory.banks].transpose(0, 2, 1)
                     where = stored[:, place, row, : part.shape[1], first_channel + channel]
-                    yield where[:, :, : part.shape[2]], part
+                    yield where[:, :, at : at + part.shape[2]], part
 
 
 def _pim_head_keys(memory: BankMemory, region: Region, array: np.ndarray) -> Parts:

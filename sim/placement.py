@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from math import gcd
 from typing import Literal
 
 import numpy as np
@@ -11,16 +12,18 @@ import numpy as np
 Assignment = Literal["min-load", "round-robin"]
 
 
-def attention_rows(tokens: int, width: int, head_dim: int, banks: int, row_elements: int) -> tuple[int, int]:
+def attention_rows(
+    tokens: int, width: int, head_dim: int, banks: int, row_elements: int, value_tokens: int = 0
+) -> tuple[int, int]:
     """Row copies to the global buffer and row tiles that the attention of a request takes (algorithm 1).
 
     `width` is heads x head dimension. Keys: a bank per token, a row holds `row_elements` of it. Values: a bank per
-    dimension, a row holds `row_elements` tokens.
+    dimension, a row holds `row_elements` tokens, or `value_tokens` of several dimension groups of a head.
     """
-    heads = width // head_dim
-    parts, chunks = -(-width // row_elements), -(-tokens // row_elements)
-    copies = parts + heads * chunks
-    tiles = parts * -(-tokens // banks) + heads * chunks * -(-head_dim // banks)
+    heads, value_tokens = width // head_dim, value_tokens or row_elements
+    parts, chunks = -(-width // row_elements), -(-tokens // value_tokens)
+    copies, groups = parts + heads * chunks, -(-head_dim // banks)
+    tiles = parts * -(-tokens // banks) + heads * chunks * (groups // gcd(groups, row_elements // value_tokens))
     return copies, tiles
 
 

@@ -79,14 +79,16 @@ def lengths_of(spec: str, seed: int, longest: int, prompts_only: bool = False) -
     return lengths
 
 
-def load_of(config: ModelConfig, machine: dict, cache_channels: int, tensor_parallel: int = 1) -> Callable[[int], int]:
+def load_of(
+    config: ModelConfig, machine: dict, cache_channels: int, tensor_parallel: int = 1, value_tokens: int = 0
+) -> Callable[[int], int]:
     """The work of attention over so many tokens, by which channels are balanced; each device has a part of the heads."""
     memory = machine["memory"]
     banks = memory["pseudo_channels"] * memory["ranks"] * memory["bank_groups"] * memory["banks_per_group"]
     units, width = banks * cache_channels, config.heads // tensor_parallel * config.head_dim
 
     def load(tokens: int) -> int:
-        copies, tiles = attention_rows(tokens, width, config.head_dim, units, memory["row_bytes"] // 2)
+        copies, tiles = attention_rows(tokens, width, config.head_dim, units, memory["row_bytes"] // 2, value_tokens)
         return COPY_LOAD * copies + TILE_LOAD * tiles
 
     return load
@@ -99,6 +101,7 @@ def make_batch(
     cache_channels: int,
     how: Assignment,
     tensor_parallel: int = 1,
+    value_tokens: int = 0,
 ) -> Batch:
     """Slots by the assignment of sequences to groups of `cache_channels` channels; halves that share every group equally.
 
@@ -106,7 +109,7 @@ def make_batch(
     """
     memory = machine["memory"]
     groups = memory["channels"] // cache_channels
-    load = load_of(config, machine, cache_channels, tensor_parallel)
+    load = load_of(config, machine, cache_channels, tensor_parallel, value_tokens)
     groups_of = assign([load(length + 1) for length in lengths], groups, how)
     halves = first_half(groups_of, groups)
     taken = [0] * groups

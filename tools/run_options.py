@@ -39,6 +39,7 @@ class RunOptions:
     seed: int = 0
     assign: Literal["min-load", "round-robin"] | None = None
     cache_channels: int | None = None
+    value_tokens: int | None = None
     log: str | None = None
     serve: bool = False
     step_log: str | None = None
@@ -132,6 +133,7 @@ def check_options(options: RunOptions) -> None:
             "tensor_parallel",
             "pipeline_stages",
             "head_groups",
+            "value_tokens",
         ):
             if getattr(options, name) is not None:
                 raise UsageError(f"--{name.replace('_', '-')} with an image: it was fixed when the image was compiled")

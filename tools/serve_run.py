@@ -69,7 +69,7 @@ def serve(
     begin, steps = time.perf_counter(), []
     chunk = 0 if options.no_prefill else system.image.bounds["new_tokens"] - batch
     tensor = options.tensor_parallel or 1
-    load = load_of(model.config, system.image.machine, options.cache_channels or 1, tensor)
+    load = load_of(model.config, system.image.machine, options.cache_channels or 1, tensor, options.value_tokens or 0)
     how = options.assign or "min-load"
     server = Server(system, served.requests, served.prompts, batch, chunk, how, load)
     for step in server.run():

@@ -140,7 +140,7 @@ class _Session:
         channels = self.cache_channels(machine)
         if self.attention == "heads":
             return head_batch(lengths, -(-model.config.kv_heads // tensor), machine["memory"]["channels"], how)
-        return make_batch(lengths, model.config, machine, channels, how, tensor)
+        return make_batch(lengths, model.config, machine, channels, how, tensor, options.value_tokens or 0)
 
     def cache_channels(self, machine: dict[str, Any]) -> int:
         """Channels that the cache of a sequence is spread over; 0 where its heads are in channels of their own."""
@@ -249,6 +249,7 @@ class _Session:
             ignore_capacity=options.ignore_capacity,
             sub_batches=options.sub_batches,
             head_groups=options.head_groups or 0,
+            value_tokens=options.value_tokens or 0,
             tensor_parallel=options.tensor_parallel or 1,
             pipeline_stages=stages,
             attention=self.attention,

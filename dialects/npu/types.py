@@ -42,7 +42,7 @@ class RowMajorAttr(RecordAttr):
 
     name = "npu.row_major"
     keys = ("row_bytes",)
-    optional = PAGED
+    optional = (PAGED,)
 
 
 @irdl_attr_definition

@@ -9,6 +9,9 @@ from xdsl.irdl import irdl_attr_definition
 from ..affine_fields import FieldsAttr
 from ..record import PAGED, RecordAttr
 
+SHARED_ROWS = ("groups_per_row",)
+"""Key of a value cache: dimension groups whose tokens share a row."""
+
 
 @irdl_attr_definition
 class PimFieldsAttr(FieldsAttr):
@@ -48,7 +51,7 @@ class KeysAttr(RecordAttr):
 
     name = "pim.keys"
     keys = ("slots", "channels", "groups", "rows_per_token", "heads_per_row", "head_dim")
-    optional = PAGED
+    optional = (PAGED,)
 
 
 @irdl_attr_definition
@@ -58,7 +61,9 @@ class ValuesAttr(RecordAttr):
     A sequence has `channels` channels and a place in them as in `#pim.keys`. Group g is in the (g mod channels)-th; its
     token chunk q = t div row_elements in row (layer * ceil(slots / n) + place) * rows_per_sequence + q * ceil(groups /
     channels) + g div channels, element t mod row_elements. All chunks of a group are in one channel, which adds up their
-    sums in order. In pages, `rows_per_sequence` are those of a page: row (page * layers + layer) * rows_per_sequence + …,
+    sums in order. Where r = `groups_per_row` groups of a channel share a row, the i-th of them, i = g div channels, is in row
+    … + q * ceil(ceil(groups / channels) / r) + i div r, from element (i mod r) * row_elements on: an append opens fewer rows,
+    and so do short sequences. In pages, `rows_per_sequence` are those of a page: row (page * layers + layer) * rows_per_sequence + …,
     q the chunk in the page.
 
     Example: `#pim.values<slots = 1, channels = 32, groups = 6, groups_per_head = 2, rows_per_sequence = 1, row_elements = 512, head_dim = 64>`
@@ -66,7 +71,12 @@ class ValuesAttr(RecordAttr):
 
     name = "pim.values"
     keys = ("slots", "channels", "groups", "groups_per_head", "rows_per_sequence", "row_elements", "head_dim")
-    optional = PAGED
+    optional = (SHARED_ROWS, PAGED)
+
+    @property
+    def groups_per_row(self) -> int:
+        """Dimension groups that share a row."""
+        return max(1, self.integer("groups_per_row"))
 
 
 @irdl_attr_definition
@@ -86,7 +96,7 @@ class HeadKeysAttr(RecordAttr):
 
     name = "pim.head_keys"
     keys = ("slots", "heads_per_channel", "parts", "columns", "rows_per_head", "head_dim")
-    optional = PAGED
+    optional = (PAGED,)
 
 
 @irdl_attr_definition
@@ -102,7 +112,7 @@ class HeadValuesAttr(RecordAttr):
 
     name = "pim.head_values"
     keys = ("slots", "heads_per_channel", "parts", "tokens", "rows_per_head", "head_dim")
-    optional = PAGED
+    optional = (PAGED,)
 
 
 @irdl_attr_definition

@@ -42,6 +42,10 @@ class AssignLayoutsPass(ModulePass):
     `attention=heads` a cache on the PIM has a head in a channel (`#pim.head_keys`, `#pim.head_values`), for machines with the
     commands of `pim.attend`.
 
+    `value-tokens` is the number of tokens that a row of the value cache holds (0: as many as fit, as in NeuPIMs). With fewer,
+    several groups of dimensions share a row (`groups_per_row`): appending a token and attending to short sequences then open
+    fewer rows, and long sequences are read in more parts.
+
     With `page-tokens` a cache is in pages of at least so many tokens, which the host gives to slots as their sequences grow;
     the smallest ones of a layout are whole rows. `assign-memory` decides how many there are.
 
@@ -60,6 +64,7 @@ class AssignLayoutsPass(ModulePass):
     cache_channels: int = 0
     cache_slots: int = 0
     page_tokens: int = 0
+    value_tokens: int = 0
     attention: Literal["tokens", "heads"] = "tokens"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
@@ -128,6 +133,10 @@ class AssignLayoutsPass(ModulePass):
                 raise PassFailedException(
                     f"cache-channels is {self.cache_channels}, but attention=heads spreads a sequence over all channels"
                 )
+            if self.value_tokens:
+                raise PassFailedException(
+                    f"value-tokens is {self.value_tokens}, which a cache with attention=heads has not"
+                )
             keys = choose_head_keys(slots, context, heads, head_dim, memory, self.page_tokens)
             values = choose_head_values(slots, context, heads, head_dim, memory, self.page_tokens)
         elif device == StringAttr("pim"):
@@ -137,7 +146,9 @@ class AssignLayoutsPass(ModulePass):
                     f"cache-channels is {channels}, expected a divisor of the {memory.channels} channels of {memory.name}"
                 )
             keys = choose_keys(slots, context, heads, head_dim, memory, channels, self.page_tokens)
-            values = choose_values(slots, context, heads, head_dim, memory, channels, self.page_tokens)
+            values = choose_values(
+                slots, context, heads, head_dim, memory, channels, self.page_tokens, self.value_tokens
+            )
         else:
             keys = values = choose_rows(head_dim, npu_core(module), self.page_tokens)
         return [host.MemoryOp("keys", shape, keys), host.MemoryOp("values", shape, values)]

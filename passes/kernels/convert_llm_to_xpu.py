@@ -10,7 +10,7 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.utils.exceptions import PassFailedException
 
-from ...dialects import llm, xpu
+from ...dialects import host, llm, xpu
 from ...dialects.instruction import InstructionOp
 from .buffers import KernelBuffers, kernels
 
@@ -26,7 +26,7 @@ class ConvertLlmToXpuPass(ModulePass):
 
     Products that read the same input are one product, as for queries, keys and values, unless they make up a gated
     activation. Residuals, biases, rotary embeddings, casts, the embedding and the choice of a token take no operator of
-    their own, as in AttAcc's system model.
+    their own, as in AttAcc's system model; a kernel of nothing else is dropped with its launches.
 
     Before:
 
@@ -41,8 +41,19 @@ class ConvertLlmToXpuPass(ModulePass):
     name = "convert-llm-to-xpu"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
+        empty: set[str] = set()
         for function in kernels(op, "xpu"):
             _Conversion(KernelBuffers(function, op)).run(function)
+            if isinstance(function.body.block.first_op, func.ReturnOp):
+                empty.add(function.sym_name.data)
+                Rewriter.erase_op(function)
+        for launch in [inner for inner in op.walk() if isinstance(inner, host.LaunchOp) and inner.symbol in empty]:
+            if len(launch.after) != 1:
+                raise PassFailedException(
+                    f"launch of @{launch.symbol}, which has no operator, waits for {len(launch.after)} events, expected 1"
+                )
+            launch.event.replace_all_uses_with(launch.after[0])
+            Rewriter.erase_op(launch)
 
 
 @dataclass

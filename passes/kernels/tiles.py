@@ -77,16 +77,29 @@ def choose_keys(
 
 
 def choose_values(
-    slots: int, context: int, heads: int, head_dim: int, memory: PimMemory, channels: int, page_tokens: int = 0
+    slots: int,
+    context: int,
+    heads: int,
+    head_dim: int,
+    memory: PimMemory,
+    channels: int,
+    page_tokens: int = 0,
+    value_tokens: int = 0,
 ) -> ValuesAttr:
     """Value cache of `slots` sequences of `context` tokens, each in `channels` channels.
 
-    With `page_tokens` in pages of at least so many tokens: whole chunks, as many tokens as a row holds.
+    With `page_tokens` in pages of at least so many tokens: whole chunks, as many tokens as a row holds. With `value_tokens`
+    a row holds so many tokens of several dimension groups.
     """
     per_head = -(-head_dim // memory.banks)
     elements = memory.row_elements
     if memory.mac_operands == "none":  # one MAC reads all that a row holds
         elements = min(elements, memory.buffer_columns * memory.column_elements)
+    groups = -(-heads * per_head // channels)
+    if value_tokens:
+        check_value_tokens(value_tokens, memory)
+        elements = value_tokens
+    shared = memory.row_elements // elements if value_tokens else 1
     page_tokens = -(-page_tokens // elements) * elements
     chunks = -(-(page_tokens or context) // elements)
     return ValuesAttr.of(
@@ -94,12 +107,26 @@ def choose_values(
         channels=channels,
         groups=heads * per_head,
         groups_per_head=per_head,
-        rows_per_sequence=chunks * -(-heads * per_head // channels),
+        rows_per_sequence=chunks * -(-groups // shared),
         row_elements=elements,
+        groups_per_row=shared if shared > 1 else 0,
         head_dim=head_dim,
         page_tokens=page_tokens,
         pages=0,
     )
+
+
+def check_value_tokens(value_tokens: int, memory: PimMemory) -> None:
+    """PassFailedException unless rows of the memory can hold `value_tokens` tokens of several dimension groups."""
+    if value_tokens % memory.column_elements or memory.row_elements % value_tokens:
+        raise PassFailedException(
+            f"value-tokens is {value_tokens}, expected a multiple of {memory.column_elements}, a column, that divides "
+            f"{memory.row_elements}, a row of a bank of {memory.name}"
+        )
+    if memory.mac_operands == "none":
+        raise PassFailedException(
+            f"value-tokens is {value_tokens}, but a MAC of {memory.name} begins with the first column"
+        )
 
 
 def choose_head_keys(

@@ -68,7 +68,11 @@ class _Values:
         self.head_dim = layout.integer("head_dim")
         self.row_elements = layout.integer("row_elements")
         rows = layout.integer("rows_per_sequence")
-        self.rows_per_chunk = -(-self.groups // home.channels)
+        self.shared = layout.groups_per_row
+        of_channel = -(-self.groups // home.channels)
+        self.rows_per_chunk = -(-of_channel // self.shared)
+        self.together = gcd(self.shared, self.per_head)
+        """Groups of a head that follow each other in a row."""
         self.chunks = rows // self.rows_per_chunk
         self.rows = CacheRows(symbol, layout, layer, slot, rows, home.place, home.places, context)
 
@@ -77,15 +81,24 @@ class _Values:
         base, chunk = self.rows.of(chunk, self.chunks)
         return base + AffineSum.of(chunk) * self.rows_per_chunk
 
-    def place(self, row: AffineSum, head: Scalar, part: Scalar) -> tuple[Scalar, AffineSum]:
-        """Channel and row of one group of dimensions of the token chunk that begins at `row`."""
+    def place(self, row: AffineSum, head: Scalar, part: Scalar | AffineSum) -> tuple[Scalar, AffineSum, AffineSum]:
+        """Channel, row and first column of one group of dimensions of the token chunk that begins at `row`."""
         build, channels, first = self.context.build, self.home.channels, self.home.first
         group = build.value(AffineSum.of(head) * self.per_head + part)
         if self.groups <= channels:
-            return first + group, row
-        return first + build.remainder(group, channels, "channel"), row + build.floordiv(group, channels, "row")
+            return first + group, row, AffineSum(0)
+        channel, number = first + build.remainder(group, channels, "channel"), build.floordiv(group, channels, "row")
+        if self.shared == 1:
+            return channel, row + number, AffineSum(0)
+        column = AffineSum.of(build.remainder(number, self.shared, "in_row")) * self.columns
+        return channel, row + build.floordiv(number, self.shared, "shared_row"), column
 
-    def banks(self, part: SSAValue) -> Scalar:
+    @property
+    def columns(self) -> int:
+        """Columns of the tokens of one group in a row."""
+        return self.row_elements // self.context.memory.column_elements
+
+    def banks(self, part: SSAValue | AffineSum) -> Scalar:
         """Banks that hold a dimension of this part of a head."""
         banks = self.context.memory.banks
         if self.head_dim % banks == 0:
@@ -129,7 +142,7 @@ def kv_append(op: pim.KVAppendOp, context: CommandContext) -> None:
         element = build.remainder(position, values.row_elements, "element")
         first_row = values.row(chunk)
         with build.loop(values.heads, "head") as head, build.loop(values.per_head, "part") as part:
-            target, row = values.place(first_row, head, part)
+            target, row, column = values.place(first_row, head, part)
             build.emit(
                 isa.ScatterOp,
                 src=address(op.v)
@@ -138,7 +151,7 @@ def kv_append(op: pim.KVAppendOp, context: CommandContext) -> None:
                 + AffineSum.of(part) * (memory.banks * 2),
                 channel=target,
                 row=row,
-                offset=AffineSum.of(element) * 2,
+                offset=AffineSum.of(element) * 2 + column * memory.column_bytes,
                 banks=values.banks(part),
             )
 
@@ -243,9 +256,14 @@ def context(op: pim.ContextOp, context: CommandContext) -> None:
             ):
                 columns, first_row = row.columns(chunk), values.row(chunk)
                 context.write_buffer(op.p, row.source(head, query, chunk), columns, values.home.first, 1)
-                with build.loop(values.per_head, "part") as part, row.open(first_row, head, part) as channel:
-                    context.mac(0, columns, 0, channel, 1)
-                    row.read(head, query, part, chunk, channel)
+                with build.loop(values.per_head // values.together, "part") as index:
+                    first = AffineSum.of(index) * values.together
+                    with (
+                        row.open(first_row, head, first) as (channel, column),
+                        build.several(values.together, "in_row") as part,
+                    ):
+                        context.mac(column + part * values.columns, columns, 0, channel, 1)
+                        row.read(head, query, first + part, chunk, channel)
             return
         with (
             build.loop(values.heads, "head") as head,
@@ -253,9 +271,12 @@ def context(op: pim.ContextOp, context: CommandContext) -> None:
             build.loop(chunks, "chunk") as chunk,
         ):
             columns = row.columns(chunk)
-            with row.open(values.row(chunk), head, part) as channel, build.loop(group, "query") as query:
-                _multiply_row(op, context, row.source(head, query, chunk), columns, channel)
-                row.read(head, query, part, chunk, channel)
+            with (
+                row.open(values.row(chunk), head, AffineSum.of(part)) as (channel, column),
+                build.loop(group, "query") as query,
+            ):
+                _multiply_row(op, context, row.source(head, query, chunk), columns, column, channel)
+                row.read(head, query, AffineSum.of(part), chunk, channel)
 
 
 @dataclass
@@ -283,36 +304,41 @@ class _ContextRow:
         return offset + AffineSum.of(chunk) * (self.values.row_elements * 2)
 
     @contextmanager
-    def open(self, first_row: AffineSum, head: SSAValue, part: SSAValue) -> Iterator[Scalar]:
-        """The row of a part of the chunk that begins at `first_row` is open inside; yields its channel."""
-        channel, row = self.values.place(first_row, head, part)
+    def open(self, first_row: AffineSum, head: SSAValue, part: AffineSum) -> Iterator[tuple[Scalar, AffineSum]]:
+        """The row of a part of the chunk that begins at `first_row` is open inside; yields its channel and first column."""
+        channel, row, column = self.values.place(first_row, head, part)
         self.context.build.emit(isa.ActivateOp, row=row, channel=channel, channels=1)
-        yield channel
+        yield channel, column
         self.context.build.emit(isa.PrechargeOp, channel=channel, channels=1)
 
-    def read(self, head: SSAValue, query: SSAValue, part: SSAValue, chunk: SSAValue, channel: Scalar) -> None:
+    def read(self, head: SSAValue, query: SSAValue, part: AffineSum, chunk: SSAValue, channel: Scalar) -> None:
         """Add the sums to the output of the query."""
         values, o = self.values, buffer_type(self.op.o)
         target = AffineSum.of(self.token) * o.row_bytes
         target += (AffineSum.of(head) * self.group + query) * (values.head_dim * 4)
-        target += AffineSum.of(part) * (self.context.memory.banks * 4)
+        target += part * (self.context.memory.banks * 4)
         self.context.read_acc(self.op.o, target, values.banks(part), chunk, channel, 1)
 
 
 def _multiply_row(
-    op: pim.ContextOp, context: CommandContext, source: AffineSum, columns: SSAValue, channel: Scalar
+    op: pim.ContextOp,
+    context: CommandContext,
+    source: AffineSum,
+    columns: SSAValue,
+    column: AffineSum,
+    channel: Scalar,
 ) -> None:
     """One row of values times its probabilities, in as many parts as the global buffer asks."""
     build, memory = context.build, context.memory
     limit = memory.buffer_columns
     if limit >= memory.row_columns:
         context.write_buffer(op.p, source, columns, channel, 1)
-        context.mac(0, columns, 0, channel, 1)
+        context.mac(column, columns, 0, channel, 1)
         return
     with build.loop(build.ceildiv(columns, limit, "parts"), "buffer_part") as index:
         width = build.minimum(limit, AffineSum.of(index) * -limit + columns, "width")
         context.write_buffer(op.p, source + AffineSum.of(index) * (limit * memory.column_bytes), width, channel, 1)
-        context.mac(AffineSum.of(index) * limit, width, 0, channel, 1)
+        context.mac(column + AffineSum.of(index) * limit, width, 0, channel, 1)
 
 
 def _kv_heads(op: pim.ScoresOp, context: CommandContext) -> int:

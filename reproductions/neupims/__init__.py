@@ -21,6 +21,9 @@ PAPER = Paper(
         "sim/analytic/*.py",
         "sim/timing/*.py",
         "tools/batch.py",
-        "reproductions/neupims/*.py",
+        "reproductions/neupims/device.py",
+        "reproductions/neupims/kinds.py",
+        "reproductions/neupims/points.py",
+        "reproductions/neupims/runs.py",
     ),
 )

@@ -13,7 +13,7 @@ STEPS = {
     "naive": "npu-pim",
     "dual row buffers": "neupims, round robin, no sub-batches",
     "min-load": "neupims, no sub-batches",
-    "sub-batches": "neupims",
+    "sub-batches": "neupims, sub-batches",
 }
 """Feature -> the system that has it and those before it."""
 

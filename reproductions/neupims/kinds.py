@@ -31,12 +31,24 @@ KINDS = {
         DeviceKind("neupims-as-published", as_simulated=True),
     ),
     **_both(
-        "neupims",
+        "neupims, sub-batches",
         DeviceKind("neupims", sub_batches=True),
         DeviceKind("neupims-as-published", sub_batches=True, as_simulated=True),
     ),
 }
 """By name. `as published` is the paper's simulator with all that it leaves out, the others are charged for what they do."""
+
+
+LEAST_INTERLEAVED = 256
+"""Sequences of a device from which NeuPIMs interleaves sub-batches, as the README of its simulator says."""
+
+
+def kind_of(system: str, sequences: int) -> str:
+    """The kind behind a system's name; that of `neupims` depends on the sequences that a device has."""
+    name, comma, variant = system.partition(", as published")
+    if name == "neupims":
+        name += ", sub-batches" if sequences >= LEAST_INTERLEAVED else ", no sub-batches"
+    return f"{name}{comma}{variant}"
 
 
 def _simulated(machine: str, policy: str = "attention-on-pim", sub_batches: bool = False) -> DeviceKind:

@@ -12,20 +12,18 @@ from ...sim.analytic.shapes import DecoderShape
 from ...tools.batch import lengths_of
 from ..figures import Point, Row
 from .device import LayerTimes, time_layers
-from .kinds import KINDS
+from .kinds import KINDS, kind_of
 
 MODELS = {"gpt3-7b": (4, 1), "gpt3-13b": (4, 1), "gpt3-30b": (4, 2), "gpt3-175b": (8, 4)}
 """Tensor parallel devices and pipeline stages of each model (table 3)."""
 
 DATA_SETS = {"alpaca": "alpaca-like", "sharegpt": "sharegpt-like"}
 BATCHES = (64, 128, 256, 384, 512)
-DRAWS = 2
-"""Of a batch, for each model; one for gpt3-175b, which is in no mean."""
+DRAWS = {"gpt3-7b": 2}
+"""Of a batch, by model; one for the others."""
 
 
-def decode_step(
-    model: str, tensor_parallel: int, stages: int, data_set: str, batch: int, seed: int, system: str
-) -> Row:
+def decode_step(model: str, tensor_parallel: int, stages: int, data_set: str, batch: int, seed: int, kind: str) -> Row:
     """Throughput of `batch` sequences on `stages` x `tensor_parallel` devices.
 
     Sequences are drawn, each at a random point of its output. With stages the batch is cut in as many parts, of which each
@@ -34,12 +32,13 @@ def decode_step(
     """
     config = preset(model)
     lengths = _lengths(data_set, batch, seed, config.context_length)
-    found = time_layers(config, tensor_parallel, stages, lengths, KINDS[system])
+    found = time_layers(config, tensor_parallel, stages, lengths, KINDS[kind])
     stage_s = found.stage_ps(config.layers // stages) / 1e12
     layer_energy_pj = found.energy_pj()
     memory_pj = sum(energy for part, energy in layer_energy_pj.items() if _is_memory(part))
     devices_layers = tensor_parallel * config.layers / found.sequences
     return {
+        "kind": kind,
         "model": model,
         "tensor_parallel": tensor_parallel,
         "stages": stages,
@@ -113,7 +112,7 @@ SECONDS_PER_SEQUENCE = 0.0025
 
 def draws(model: str, quick: bool) -> range:
     """Which draws of a batch are run."""
-    return range(1 if quick or model == "gpt3-175b" else DRAWS)
+    return range(1 if quick else DRAWS.get(model, 1))
 
 
 def step_point(
@@ -134,4 +133,5 @@ def step_point(
     if system == GPU:
         return Point(name, gpu_step, arguments, 0.1, {"result": "analytic", "system": system})
     seconds = SECONDS + SECONDS_PER_SEQUENCE * batch
-    return Point(name, decode_step, {**arguments, "system": system}, seconds, {"system": system})
+    kind = kind_of(system, batch // stages)
+    return Point(name, decode_step, {**arguments, "kind": kind}, seconds, {"system": system})

@@ -10,6 +10,7 @@ from ..rows import known
 from .points import BATCHES, draws, step_point
 from .throughput import SMALL, SYSTEMS, VARIANTS, speedups, system_points
 
+INTERLEAVED = ("npu-only", "npu-pim", "neupims, sub-batches")
 UNITS = {
     "NPU": "npu_utilisation",
     "NPU, products at work": "npu_busy",
@@ -30,7 +31,7 @@ def _utilisation_points(quick: bool, seed: int) -> list[Point]:
     return [
         step_point(f"{system}{suffix}", "gpt3-30b", "sharegpt", 256, seed + draw)
         for suffix in VARIANTS.values()
-        for system in SYSTEMS
+        for system in INTERLEAVED
         for draw in draws("gpt3-30b", quick)
     ]
 
@@ -40,10 +41,10 @@ def _utilisation_values(rows: Sequence[Row]) -> Mapping[str, float]:
     for unit, column in UNITS.items():
         found = _means(rows, column)
         for variant, suffix in VARIANTS.items():
-            for system in SYSTEMS:
+            for system in INTERLEAVED:
                 if not unit.startswith("PIM") or system != "npu-only":
                     values[f"{unit} %, {system}, {variant}"] = _scaled(found.get(system + suffix), 100)
-            gain = _quotient(found.get(f"neupims{suffix}"), found.get(f"npu-pim{suffix}"))
+            gain = _quotient(found.get(f"neupims, sub-batches{suffix}"), found.get(f"npu-pim{suffix}"))
             values[f"{unit}, neupims over npu-pim, {variant}"] = gain
     return known(values)
 
@@ -67,12 +68,12 @@ def _utilisation_panels(rows: Sequence[Row]) -> list[Panel]:
         series = [
             Series(
                 unit,
-                [_scaled(_means(rows, column).get(system + suffix), 100) for system in SYSTEMS],
-                keys=[f"{unit} %, {system}, {variant}" for system in SYSTEMS],
+                [_scaled(_means(rows, column).get(system + suffix), 100) for system in INTERLEAVED],
+                keys=[f"{unit} %, {system}, {variant}" for system in INTERLEAVED],
             )
             for unit, column in UNITS.items()
         ]
-        panels.append(Panel(f"GPT3-30B, batch 256, {variant}", "", "utilisation (%)", series, categories=SYSTEMS))
+        panels.append(Panel(f"GPT3-30B, batch 256, {variant}", "", "utilisation (%)", series, categories=INTERLEAVED))
     return panels
 
 

@@ -146,7 +146,14 @@ def run_pim(tables, state, streams, code, terms, registers, sequences, pages, ro
         if status == FINISHED:
             walk[END] = _latest(tables, state, walk[END])
             return FINISHED
-        if status == _IN_ORDER:
+        if status == _IN_ORDER and tables[HEADS] and pim_heads.of_heads(row[0]):
+            once = horizon < MAX_INT
+            if not _heads(tables, state, streams, code, terms, registers, sequences, row, walk, once, counters, fault):
+                return FAULTED
+            if once:
+                walk[TIME] = walk[END]
+                return PAUSED
+        elif status == _IN_ORDER:
             _execute_in_order(tables, state, row, counters)
             end = _latest(tables, state, walk[END])
             _count(streams, row, counters)
@@ -157,6 +164,39 @@ def run_pim(tables, state, streams, code, terms, registers, sequences, pages, ro
             if horizon < MAX_INT:
                 walk[TIME] = end
                 return PAUSED
+
+
+@bare
+def _heads(tables, state, streams, code, terms, registers, sequences, row, walk, once, counters, fault):
+    """Execute the instruction of heads in `row`, and those that follow it unless `once`; the queues are empty meanwhile."""
+    while True:
+        pim_heads.execute(tables, state, row, row[_TAG], counters)
+        end = walk[END]
+        for channel in range(row[_CHANNEL[row[0]]], row[_CHANNEL[row[0]]] + row[_CHANNELS[row[0]]]):
+            base = _base(tables, channel)
+            end = max(end, max(state[base + STREAM], state[base + DONE]))
+        _count(streams, row, counters)
+        streams.by_tag[row[_TAG], 1] += end - walk[END]
+        walk[END] = end
+        walk[PC] += 1
+        walk[WAITING] = 0
+        if once:
+            return True
+        while True:
+            fault[FAULT_PC] = walk[PC]
+            fetch(code, terms, registers, walk[PC], row)
+            if row[0] > LAST_CONTROL:
+                break
+            following = control(code, terms, registers, sequences, walk[PC], row, fault)
+            if following == HALTED:
+                return True
+            if following == FAILED:
+                return False
+            walk[PC] = following
+        if not pim_heads.of_heads(row[0]):
+            return True
+        if not _fits(tables, row, fault):
+            return False
 
 
 @bare
@@ -356,10 +396,8 @@ def _latest(tables, state, at):
 
 @bare
 def _execute_in_order(tables, state, row, counters):
-    """Execute an instruction that is for all channels together, or of attention by heads; all before it are done."""
-    if tables[HEADS] and pim_heads.of_heads(row[0]):
-        pim_heads.execute(tables, state, row, row[_TAG], counters)
-    elif row[0] == _OP_SOFTMAX:
+    """Execute an instruction that is for all channels together; all before it are done."""
+    if row[0] == _OP_SOFTMAX:
         _barrier(tables, state, row[_softmax.rows] * row[_softmax.cols], counters)
 
 

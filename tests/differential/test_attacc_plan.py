@@ -80,7 +80,7 @@ def test_what_the_commands_cost_is_what_the_formulas_cost():
 
 
 def test_programs_of_an_xpu_have_no_data():
-    with pytest.raises(SimulationError, match="start_0_xpu is for an xPU, which has times and no data"):
+    with pytest.raises(SimulationError, match="layer_0_xpu is for an xPU, which has times and no data"):
         Simulated(image("opt-66b", 2, 64))
 
 

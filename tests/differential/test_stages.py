@@ -64,6 +64,23 @@ def test_caches_in_some_channels_agree(stages, machine, channels, heads):
     run.same_caches()
 
 
+@pytest.mark.parametrize(
+    ("channels", "value_tokens", "head_dim", "kv_heads", "page_tokens"),
+    [(1, 128, 64, 3, 0), (1, 64, 48, 2, 1), (1, 128, 128, 6, 1), (2, 256, 48, 2, 0), (32, 128, 64, 3, 0)],
+)
+def test_value_groups_that_share_rows_agree(stages, channels, value_tokens, head_dim, kv_heads, page_tokens):
+    """Rows with parts of a head, with several heads, and with some groups missing; sequences of several chunks."""
+    config = replace(LLAMA, heads=6, kv_heads=kv_heads, head_dim=head_dim, layers=1)
+    options = {"cache_channels": channels, "value_tokens": value_tokens, "page_tokens": page_tokens}
+    sizes = {"batch": 2, "new_tokens": 150, "context": 300}
+    run = stages(config, ("kernels", "machine"), machine="neupims", policy="attention-on-pim", **options, **sizes)
+    run.step((0, 146), (1, 4))
+    run.step((0, 3), (1, 140))
+    run.step((1, 1), (0, 1))
+    if not page_tokens:
+        run.same_caches()
+
+
 VARIANTS = {
     "gelu": replace(OPT, activation=ActivationKind.GELU, layers=1),
     "gelu_tanh_tied": replace(OPT, activation=ActivationKind.GELU_TANH, tied_head=True, layers=1),

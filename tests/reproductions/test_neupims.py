@@ -8,6 +8,7 @@ from pimlir.frontends.presets import preset
 from pimlir.reproductions.deviations import load_published, published_table
 from pimlir.reproductions.neupims import PAPER
 from pimlir.reproductions.neupims.device import LAYERS, DeviceKind, device_part, time_layers
+from pimlir.reproductions.neupims.kinds import KINDS, kind_of
 from pimlir.reproductions.neupims.points import MODELS, step_point
 from pimlir.reproductions.neupims.runs import shape
 from pimlir.reproductions.neupims.throughput import speedups
@@ -96,7 +97,7 @@ def test_a_device_has_its_heads_and_its_part_of_the_feed_forward_network():
 
 def test_all_systems_get_the_same_sequences():
     points = [step_point(system, "gpt3-7b", "alpaca", 64, 1) for system in ("npu-only", "neupims")]
-    first, second = ({**point.arguments, "system": ""} for point in points)
+    first, second = ({**point.arguments, "kind": ""} for point in points)
     assert first == second
 
 
@@ -131,3 +132,16 @@ def test_devices_exchange_sums_and_stages_activations_unless_as_simulated():
     assert whole.exchange_ps > 0 and whole.between_stages_ps > 0
     assert alone.exchange_ps == alone.between_stages_ps == 0
     assert whole.sequences == alone.sequences == 4
+
+
+@pytest.mark.parametrize(
+    ("system", "sequences", "kind"),
+    [
+        ("neupims", 255, "neupims, no sub-batches"),
+        ("neupims, as published", 256, "neupims, sub-batches, as published"),
+        ("npu-pim, as published", 512, "npu-pim, as published"),
+        ("neupims, sub-batches", 64, "neupims, sub-batches"),
+    ],
+)
+def test_neupims_interleaves_large_batches_only(system, sequences, kind):
+    assert kind_of(system, sequences) == kind and kind in KINDS

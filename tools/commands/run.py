@@ -72,6 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --requests or --prompts: channels that the cache of a sequence is spread over (default: 1)",
     )
     how.add_argument(
+        "--value-tokens",
+        type=positive,
+        metavar="N",
+        help="tokens in a row of the value cache on the PIM, the fewer the more of a head's dimensions (default: a row full)",
+    )
+    how.add_argument(
         "--sub-batches",
         action="store_true",
         help="two halves of the batch, which overlap on NPU and PIM",

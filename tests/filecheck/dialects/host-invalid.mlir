@@ -44,6 +44,12 @@ func.func @f() {
 
 // -----
 
+// CHECK: @weights has no page table, expected one of @keys, @values
+%slot, %index = "test.op"() : () -> (index, index)
+%page = host.page @weights %slot[%index]
+
+// -----
+
 // CHECK: host.all_reduce is over 1 devices, expected at least 2
 %b, %rows = "test.op"() : () -> (!host.buffer<4x64xf16>, index)
 %e = host.all_reduce %b rows %rows {devices = 1 : i64} : !host.buffer<4x64xf16>

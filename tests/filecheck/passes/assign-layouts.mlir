@@ -1,6 +1,12 @@
 // Weights, caches and tables get a place for each way in which they are read.
 
 // RUN: xdsl-opt %s -p assign-layouts | filecheck %s
+// RUN: xdsl-opt %s -p 'assign-layouts{value-tokens=32}' | filecheck %s --check-prefix=SHARED
+// RUN: xdsl-opt %s -p 'assign-layouts{value-tokens=24}' --verify-diagnostics | filecheck %s --check-prefix=COLUMN
+
+// A row of 128 elements has 32 tokens of four groups of dimensions, which are all that a channel has.
+// SHARED: host.memory @values : tensor<2x2x2x32x16xf16> layout #pim.values<slots = 2, channels = 2, groups = 8, groups_per_head = 4, rows_per_sequence = 1, row_elements = 32, head_dim = 16, groups_per_row = 4>
+// COLUMN: value-tokens is 24, expected a multiple of 16, a column, that divides 128, a row of a bank of t
 
 // Outputs are padded to whole tiles of both arrays where that saves time, inputs of a PIM cut into chunks of the
 // global buffer: @wo has 96 inputs, a chunk of 4 columns and one of 2.

@@ -10,6 +10,8 @@
 // CHECK-NEXT:     xpu.product(m = %rows, n = 64, k = 32) {source = "wu"} : index
 // CHECK-NEXT:     xpu.activation(kind = glu, m = %rows, n = 64) {source = "activation"} : index
 // CHECK-NEXT:     xpu.product(m = %rows, n = 32, k = 64) {source = "wd"} : index
+// CHECK-NOT:  @residual
+// CHECK:      %done = host.launch @feed_forward(%x, %y, %rows, %c0) after(%start)
 
 builtin.module {
   func.func @projections(%x: !host.buffer<4x32xf16>, %q: !host.buffer<4x32xf16>, %k: !host.buffer<4x16xf16>, %rows: index, %layer: index) attributes {device = "xpu"} {
@@ -36,6 +38,21 @@ builtin.module {
     %4 = llm.linear %3, %wd {source = "wd"} : tensor<?x64xf16>, tensor<32x64xf16> -> tensor<?x32xf16>
     %5 = llm.add %4, %h : tensor<?x32xf16>
     host.write %5, %y rows %rows : tensor<?x32xf16> -> !host.buffer<4x32xf16>
+    func.return
+  }
+  func.func @residual(%x: !host.buffer<4x32xf16>, %y: !host.buffer<4x32xf16>, %rows: index) attributes {device = "xpu"} {
+    %0 = host.read %x rows %rows : !host.buffer<4x32xf16> -> tensor<?x32xf16>
+    %1 = llm.add %0, %0 : tensor<?x32xf16>
+    host.write %1, %y rows %rows : tensor<?x32xf16> -> !host.buffer<4x32xf16>
+    func.return
+  }
+  func.func @step(%rows: index, %sequences: index) attributes {device = "host"} {
+    %c0 = arith.constant 0 : index
+    %x = host.buffer : !host.buffer<4x32xf16>
+    %y = host.buffer : !host.buffer<4x32xf16>
+    %start = host.start
+    %done = host.launch @residual(%x, %y, %rows) after(%start) : !host.buffer<4x32xf16>, !host.buffer<4x32xf16>, index
+    %done_1 = host.launch @feed_forward(%x, %y, %rows, %c0) after(%done) : !host.buffer<4x32xf16>, !host.buffer<4x32xf16>, index, index
     func.return
   }
 }
