@@ -147,7 +147,9 @@ def _kv_append(op: npu.KVAppendOp | pim.KVAppendOp, at: Operands, run: KernelsIn
         cache = run.cache(symbol)
         heads, _, head_dim = cache.shape[2:]
         rows = new[: at.rows].reshape(at.rows, heads, head_dim)
-        cache[at.layer, at.slot, :, at.past : at.past + at.rows] = rows.transpose(1, 0, 2)
+        which = pim.heads_of_group(op, heads) if isinstance(op, pim.KVAppendOp) else range(heads)
+        for head in which:
+            cache[at.layer, at.slot, head, at.past : at.past + at.rows] = rows[:, head]
 
 
 def _scores(op: npu.ScoresOp | pim.ScoresOp | pim.AttendOp, at: Operands, run: KernelsInterpreter) -> None:
@@ -181,7 +183,12 @@ def _context(op: npu.ContextOp | pim.ContextOp | pim.AttendOp, at: Operands, run
         length = at.past + token + 1
         p = at.p[token, :, :length].astype(F32).reshape(kv_heads, -1, length)
         mixed[token] = (p @ values[:, :length]).reshape(-1)
-    _write(at.o, mixed)
+    if isinstance(op, pim.AttendOp) and op.groups is not None:
+        heads, width = pim.heads_of_group(op, kv_heads), at.o.shape[1] // kv_heads
+        part = slice(heads.start * width, heads.stop * width)
+        _write(at.o[:, part], mixed[:, part])
+    else:
+        _write(at.o, mixed)
 
 
 def _attend(op: pim.AttendOp, at: Operands, run: KernelsInterpreter) -> None:

@@ -1,4 +1,4 @@
-"""The shape of an instruction word and the description of one opcode, shared by the three instruction sets.
+"""The shape of an instruction word and the description of one opcode, shared by the four instruction sets.
 
 A program is an `int64[n, WIDTH]` array, one row per instruction, and an `int64[m, 3]` array of affine terms.
 Columns 0..12 of a row are the header below, columns 13.. are the opcode's fields in the order of its description.
@@ -139,4 +139,4 @@ CONTROL = (
         registers=("result",),
     ),
 )
-"""Sequencing instructions, the same in all three sets."""
+"""Sequencing instructions, the same in all sets."""

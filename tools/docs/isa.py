@@ -1,8 +1,8 @@
-"""Pages of the three instruction sets and of the binary format that they share."""
+"""Pages of the four instruction sets and of the binary format that they share."""
 
 from dataclasses import fields
 
-from ...backends.isa import host, npu, pim
+from ...backends.isa import host, npu, pim, xpu
 from ...backends.isa.assembly import assemble
 from ...backends.isa.check import FILLED_FIELDS
 from ...backends.isa.disassembly import float_text
@@ -36,6 +36,13 @@ _EXAMPLES = {
   }
   halt
 """,
+    "xpu": """
+.program @projections xpu (rows)
+.tag 1 "qkv"
+  norm m=%rows, n=12288
+  product m=%rows, n=4608, k=12288 !tag(1)
+  halt
+""",
     "host": """
 .program @step host (sequences, new_tokens)
   launch kernel=0, event=0, arguments=1, arg0=%new_tokens
@@ -49,7 +56,7 @@ _EXAMPLES = {
 
 _FORMAT = f"""# Binary format of programs
 
-The three instruction sets ([npu](isa-npu.md), [pim](isa-pim.md), [host](isa-host.md)) share one form of program. It is
+The four instruction sets ([npu](isa-npu.md), [pim](isa-pim.md), [xpu](isa-xpu.md), [host](isa-host.md)) share one form of program. It is
 the contract between compiler and simulator: both read it from `backends/isa/spec.py`, from which this page is made.
 
 A program consists of
@@ -154,7 +161,7 @@ def pages() -> dict[str, str]:
         "isa-format.md": form,
         **{
             f"isa-{isa.name}.md": _page(isa, text_of(module))
-            for isa, module in ((npu.NPU, npu), (pim.PIM, pim), (host.HOST, host))
+            for isa, module in ((npu.NPU, npu), (pim.PIM, pim), (xpu.XPU, xpu), (host.HOST, host))
         },
     }
 

@@ -10,11 +10,11 @@
 // CHECK-NEXT:     %c2 = arith.constant 2 : index
 // CHECK-NEXT:     %keys = host.address_of @keys
 // CHECK-NEXT:     scf.for %head = %c0 to %c2 step %c1 {
-// CHECK-NEXT:       npu.store(dram = %keys + 4096 * %layer + 2048 * %slot + 1024 * %head + 32 * %past, dram_stride = 32, rows = %rows, row_bytes = 32, local = %k + 32 * %head, local_stride = 64) : index, index, index, index, index, index, !host.buffer<4x32xf16>
+// CHECK-NEXT:       npu.store(dram = %keys + 4096 * %layer + 2048 * %slot + 32 * %past + 1024 * %head, dram_stride = 32, rows = %rows, row_bytes = 32, local = %k + 32 * %head, local_stride = 64) : index, index, index, index, index, index, !host.buffer<4x32xf16>
 // CHECK-NEXT:     }
 // CHECK-NEXT:     %values = host.address_of @values
 // CHECK-NEXT:     scf.for %head_1 = %c0 to %c2 step %c1 {
-// CHECK-NEXT:       npu.store(dram = %values + 4096 * %layer + 2048 * %slot + 1024 * %head_1 + 32 * %past, dram_stride = 32, rows = %rows, row_bytes = 32, local = %k + 32 * %head_1, local_stride = 64) : index, index, index, index, index, index, !host.buffer<4x32xf16>
+// CHECK-NEXT:       npu.store(dram = %values + 4096 * %layer + 2048 * %slot + 32 * %past + 1024 * %head_1, dram_stride = 32, rows = %rows, row_bytes = 32, local = %k + 32 * %head_1, local_stride = 64) : index, index, index, index, index, index, !host.buffer<4x32xf16>
 // CHECK-NEXT:     }
 // CHECK-NEXT:     func.return
 // CHECK:        func.func @scores(%q: !host.buffer<4x64xf16>, %s: !host.buffer<4x4x32xf32>, %past: index, %slot: index, %rows: index, %layer: index) attributes {device = "npu"} {
@@ -28,7 +28,7 @@
 // CHECK-NEXT:       %0 = arith.addi %past, %rows : index
 // CHECK-NEXT:       %loads = arith.ceildivui %0, %c16 : index
 // CHECK-NEXT:       scf.for %load = %c0 to %loads step %c1 {
-// CHECK-NEXT:         npu.load(dram = %keys + 4096 * %layer + 2048 * %slot + 1024 * %head + 512 * %load, dram_stride = 512, rows = 1, row_bytes = 512, local = %key_tile, local_stride = 512) {queue = "ld0"} : index, index, index, index, index, !host.buffer<16x16xf16>
+// CHECK-NEXT:         npu.load(dram = %keys + 4096 * %layer + 2048 * %slot + 512 * %load + 1024 * %head, dram_stride = 512, rows = 1, row_bytes = 512, local = %key_tile, local_stride = 512) {queue = "ld0"} : index, index, index, index, index, !host.buffer<16x16xf16>
 // CHECK-NEXT:         scf.for %part = %c0 to %c1 step %c1 {
 // CHECK-NEXT:           %1 = arith.addi %head, %load : index
 // CHECK-NEXT:           %array = arith.remui %1, %c2 : index
@@ -65,7 +65,7 @@
 // CHECK-NEXT:     %loads = arith.ceildivui %0, %c16 : index
 // CHECK-NEXT:     scf.for %load = %c0 to %loads step %c1 {
 // CHECK-NEXT:       scf.for %head = %c0 to %c2 step %c1 {
-// CHECK-NEXT:         npu.load(dram = %values + 4096 * %layer + 2048 * %slot + 1024 * %head + 512 * %load, dram_stride = 512, rows = 1, row_bytes = 512, local = %value_tile, local_stride = 512) {queue = "ld0"} : index, index, index, index, index, !host.buffer<16x16xf16>
+// CHECK-NEXT:         npu.load(dram = %values + 4096 * %layer + 2048 * %slot + 512 * %load + 1024 * %head, dram_stride = 512, rows = 1, row_bytes = 512, local = %value_tile, local_stride = 512) {queue = "ld0"} : index, index, index, index, index, !host.buffer<16x16xf16>
 // CHECK-NEXT:         scf.for %part = %c0 to %c1 step %c1 {
 // CHECK-NEXT:           %1 = arith.addi %head, %part : index
 // CHECK-NEXT:           %array = arith.remui %1, %c2 : index
@@ -98,7 +98,7 @@
 // CHECK-NEXT:         %3 = arith.muli %load, %c32 : index
 // CHECK-NEXT:         %4 = arith.subi %2, %3 : index
 // CHECK-NEXT:         %tokens = arith.minui %4, %c32 : index
-// CHECK-NEXT:         npu.load(dram = %keys + 4096 * %layer + 2048 * %slot + 1024 * %head + 1024 * %load, dram_stride = 32, rows = %tokens, row_bytes = 32, local = %key_tile, local_stride = 32) {queue = "ld0"} : index, index, index, index, index, index, !host.buffer<32x16xf16>
+// CHECK-NEXT:         npu.load(dram = %keys + 4096 * %layer + 2048 * %slot + 1024 * %load + 1024 * %head, dram_stride = 32, rows = %tokens, row_bytes = 32, local = %key_tile, local_stride = 32) {queue = "ld0"} : index, index, index, index, index, index, !host.buffer<32x16xf16>
 // CHECK-NEXT:         scf.for %part = %c0 to %c1 step %c1 {
 // CHECK-NEXT:           scf.for %query = %c0 to %c2 step %c1 {
 // CHECK-NEXT:             npu.gemv(weights = %key_tile + 32 * %part, weights_stride = 32, transpose = 1, a = %q + 64 * %head + 32 * %query + 32 * %part, a_stride = 128, m = %rows, k = 16, n = %tokens, acc = %s + 256 * %head + 128 * %query + 128 * %load, acc_stride = 512, accumulate = %part) : !host.buffer<32x16xf16>, index, !host.buffer<4x64xf16>, index, index, index, index, !host.buffer<4x4x32xf32>, index
@@ -128,7 +128,7 @@
 // CHECK-NEXT:       %4 = arith.subi %2, %3 : index
 // CHECK-NEXT:       %tokens = arith.minui %4, %c32 : index
 // CHECK-NEXT:       scf.for %head = %c0 to %c2 step %c1 {
-// CHECK-NEXT:         npu.load(dram = %values + 4096 * %layer + 2048 * %slot + 1024 * %head + 1024 * %load, dram_stride = 32, rows = %tokens, row_bytes = 32, local = %value_tile, local_stride = 32) {queue = "ld0"} : index, index, index, index, index, index, !host.buffer<32x16xf16>
+// CHECK-NEXT:         npu.load(dram = %values + 4096 * %layer + 2048 * %slot + 1024 * %load + 1024 * %head, dram_stride = 32, rows = %tokens, row_bytes = 32, local = %value_tile, local_stride = 32) {queue = "ld0"} : index, index, index, index, index, index, !host.buffer<32x16xf16>
 // CHECK-NEXT:         %tiles_1 = arith.divui %tokens, %c16 : index
 // CHECK-NEXT:         scf.for %tile = %c0 to %tiles_1 step %c1 {
 // CHECK-NEXT:           scf.for %part = %c0 to %c1 step %c1 {

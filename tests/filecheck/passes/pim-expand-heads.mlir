@@ -60,10 +60,10 @@
 // CHECK: pim.move_sums({{.*}}elements = 32{{.*}}result_half = 1{{.*}}channels = %channels_1
 // CHECK: func.func @append
 // CHECK: scf.for %token = %c0 to %rows step %c1 {
-// CHECK: scf.for %head = %c0 to %c3 step %c1 {
+// CHECK: scf.for %number_of_head = %c0 to %c3 step %c1 {
 // CHECK: scf.for %piece = %c0 to %c2 step %c1 {
-// CHECK: pim.write({{.*}}src = %k + 192 * %token + 64 * %head + 32 * %piece{{.*}}bank = 4 * %piece + %part{{.*}}row = %keys + 4 * %layer + 2 * %turn + %row{{.*}}offset = 32 * %column{{.*}}bytes = 32
-// CHECK: pim.write({{.*}}src = %v + 192 * %token + 64 * %head + 32 * %piece{{.*}}bank = 4 * %bank + %part{{.*}}row = %values + 4 * %layer + 2 * %turn + %row_1{{.*}}offset = 32 * %column_1{{.*}}bytes = 32
+// CHECK: pim.write({{.*}}src = %k + 192 * %token + 64 * %number_of_head + 32 * %piece{{.*}}bank = 4 * %piece + %part{{.*}}row = %keys + 4 * %layer + 2 * %turn + %row{{.*}}offset = 32 * %column{{.*}}bytes = 32
+// CHECK: pim.write({{.*}}src = %v + 192 * %token + 64 * %number_of_head + 32 * %piece{{.*}}bank = 4 * %bank + %part{{.*}}row = %values + 4 * %layer + 2 * %turn + %row_1{{.*}}offset = 32 * %column_1{{.*}}bytes = 32
 
 builtin.module attributes {npu.core = #npu.core<name = "t", arrays = 2, array_rows = 16, array_cols = 16, vector_lanes = 16, scratchpad_bytes = 65536, accumulator_bytes = 4096, align_bytes = 32>, pim.memory = #pim.memory<name = "t", channels = 2, banks = 8, rows = 64, row_bytes = 256, column_bytes = 32, buffer_bytes = 128, dual_row_buffer = false, softmax_buffer_bytes = 65536, commands = [mac_tree], parts = 4>, llm.bounds = #llm.bounds<phase = decode, sequences = 1, new_tokens = 1, context = 64>} {
   host.memory @keys : tensor<2x1x3x64x32xf16> layout #pim.head_keys<slots = 1, heads_per_channel = 2, parts = 4, columns = 1, rows_per_head = 2, head_dim = 32>

@@ -1,6 +1,6 @@
 // RUN: xdsl-opt %s -p verify-placed --split-input-file --verify-diagnostics | filecheck %s
 
-// CHECK: @f has device None, expected one of npu, pim, host at stage placed
+// CHECK: @f has device None, expected one of npu, pim, xpu, host at stage placed
 builtin.module {
   func.func @f() {
     func.return
@@ -12,7 +12,7 @@ builtin.module {
 
 // -----
 
-// CHECK: @f has device "gpu", expected one of npu, pim, host at stage placed
+// CHECK: @f has device "gpu", expected one of npu, pim, xpu, host at stage placed
 builtin.module {
   func.func @f() attributes {device = "gpu"} {
     func.return
