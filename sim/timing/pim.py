@@ -148,7 +148,9 @@ def run_pim(tables, state, streams, code, terms, registers, sequences, pages, ro
             return FINISHED
         if status == _IN_ORDER and tables[HEADS] and pim_heads.of_heads(row[0]):
             once = horizon < MAX_INT
-            if not _heads(tables, state, streams, code, terms, registers, sequences, row, walk, once, counters, fault):
+            if not _heads(
+                tables, state, streams, code, terms, registers, sequences, pages, row, walk, once, counters, fault
+            ):
                 return FAULTED
             if once:
                 walk[TIME] = walk[END]
@@ -167,7 +169,7 @@ def run_pim(tables, state, streams, code, terms, registers, sequences, pages, ro
 
 
 @bare
-def _heads(tables, state, streams, code, terms, registers, sequences, row, walk, once, counters, fault):
+def _heads(tables, state, streams, code, terms, registers, sequences, pages, row, walk, once, counters, fault):
     """Execute the instruction of heads in `row`, and those that follow it unless `once`; the queues are empty meanwhile."""
     while True:
         pim_heads.execute(tables, state, row, row[_TAG], counters)
@@ -187,7 +189,7 @@ def _heads(tables, state, streams, code, terms, registers, sequences, row, walk,
             fetch(code, terms, registers, walk[PC], row)
             if row[0] > LAST_CONTROL:
                 break
-            following = control(code, terms, registers, sequences, walk[PC], row, fault)
+            following = control(code, terms, registers, sequences, pages, walk[PC], row, fault)
             if following == HALTED:
                 return True
             if following == FAILED:
