@@ -102,8 +102,8 @@ def test_a_kind_of_queues_needs_the_commands_of_its_controller(name, module):
 def test_queues_that_the_machine_has_no_commands_for(write):
     path = write('name = "m"\nextends = "attacc-bank"\n\n[controller]\nqueues = "banks"\n')
     assert complaints(path) == [
-        "mine.toml:5: controller.queues: found 'banks', which needs [command] copy_row, header, read_result, mac_read, "
-        "pre_pim and [timing] nGWRITE, nFAW"
+        "mine.toml:5: controller.queues: found 'banks', which needs [command] copy_row, header, read_result, mac_read "
+        "and [timing] nGWRITE, nRTP"
     ]
 
 

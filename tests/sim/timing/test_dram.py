@@ -37,7 +37,7 @@ def test_ready_when_the_rule_allows_and_not_a_cycle_earlier(engine, name, level,
         pytest.skip("a command of the rule names no node of its level")
     memory.issue(preceding, at=1000)
     strictest = max(
-        rule["cycles"]
+        rule["cycles"] + rule["column_cycles"] * commands[preceding]["min_columns"]
         for rule in memory.machine["constraint"]
         if preceding in rule["preceding"]
         and following in rule["following"]
