@@ -18,7 +18,6 @@ Report = dict[str, Any]
 
 APPROXIMATE = (
     "time per operation: how far its instructions moved the end of their kernel; work that overlaps counts once",
-    "launches follow each other: no kernel of the NPU runs beside one of the PIM",
     "memory controller: ordinary traffic is served in order per channel, PIM commands first, without reordering and write drain",
     "scratchpad ports never conflict; a gather's rows are spread over its table by a fixed hash",
 )

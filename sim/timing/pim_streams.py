@@ -406,15 +406,20 @@ def _begin(tables, state, base, at, estimate):
 
 @bare
 def _may_begin(tables, state, base, at, estimate):
-    """Whether something begins at `at`; if not, the refreshes before it are issued."""
+    """Whether something begins at `at`; if not, the refreshes before it are issued.
+
+    It begins, too, if these wait for the PIM row in use: that has to be done first.
+    """
     tick = _next_refresh(tables, state, base)
     if at < tick and tick - at - 1 > estimate:
         return True
-    now = max(at, tick)
+    now, waits = max(at, tick), True
     for node in range(tables[REFRESH_NODES]):
         if state[base + tables[AT_DUE] + node] <= now:
-            state[base + STREAM] = max(state[base + STREAM], refresh(tables, state, base, node, now))
-    return False
+            end = refresh(tables, state, base, node, now)
+            waits = waits and end == ZERO
+            state[base + STREAM] = max(state[base + STREAM], end)
+    return waits
 
 
 @bare

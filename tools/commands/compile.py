@@ -171,11 +171,16 @@ def default_name(model: str, machine: str) -> str:
 
 def dump_stages(build: Build, folder: Path) -> None:
     """Every stage that the compilation passed as `N-stage.mlir`, and the assembly of the machine stage."""
+    from xdsl.dialects.builtin import StringAttr
+
+    from ...dialects.xpu import PROCESSOR
+
     folder.mkdir(parents=True, exist_ok=True)
     for stage, text in build.stages.items():
         write_output(str(folder / f"{STAGES.index(stage)}-{stage}.mlir"), text)
     if build.compilation.stage == STAGES[-1]:
-        for device in ("npu", "pim", "xpu", "host"):
+        of_xpu = build.compilation.module.attributes.get(PROCESSOR)
+        for device in ("npu", "pim", "host", *((of_xpu.data,) if isinstance(of_xpu, StringAttr) else ())):
             write_output(str(folder / f"{device}.asm"), build.assembly(device))
 
 

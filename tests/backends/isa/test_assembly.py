@@ -163,7 +163,7 @@ def test_queue_and_defaults_may_be_left_out():
         (".tag 1 a", "expected a string in quotes, found a"),
         ("sync ?", "unexpected character '?'"),
         (".program @p npu ()", "second program with the name p"),
-        (".program @q gpu ()", "unknown device 'gpu', expected one of npu, pim, host"),
+        (".program @q gpu ()", "unknown device 'gpu', expected one of npu, pim, xpu, host"),
         (".program @q npu (a, a)", "argument 'a' is not a name of its own"),
     ],
 )
