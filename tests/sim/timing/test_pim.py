@@ -36,7 +36,7 @@ def test_a_row_of_macs_on_attacc(run):
 
 @pytest.mark.parametrize(("results", "columns"), [(4, 8), (1, 32), (8, 4), (2, 16)])
 def test_a_row_tile_on_neupims_with_mac_time(run, results, columns):
-    # H h + 141, h = max(2 C, 6) + 2: as where NeuPIMs issues COMP and READRES as commands of their own
+    # (H - 1) g + 2 max(C, 6) + 143 with g = 2 (max(C, 6) + 1): composite commands hold six columns at least
     text = f"""
     .program @tile pim (n)
       loop %r5 = 0 to %n {{
@@ -49,7 +49,7 @@ def test_a_row_tile_on_neupims_with_mac_time(run, results, columns):
       }}
       halt
     """
-    assert period(run, "neupims", text) == results * (max(2 * columns, 6) + 2) + 141
+    assert period(run, "neupims", text) == results * 2 * (max(columns, 6) + 1) + 141
 
 
 def test_group_activates_of_the_two_ranks_interleave(model):
