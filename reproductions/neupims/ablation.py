@@ -17,12 +17,18 @@ STEPS = {
 }
 """Feature -> the system that has it and those before it."""
 
+LESS_MEMORY = {
+    "dual row buffers under sub-batches": "neupims, one row buffer, sub-batches",
+    "NeuPIMs' memory under sub-batches": "npu-pim, min-load, sub-batches",
+}
+"""What only helps when NPU and PIM work at the same time -> the system that interleaves without it."""
+
 MODEL, DATA_SET = "gpt3-7b", "sharegpt"
 
 
 def _points(quick: bool, seed: int) -> list[Point]:
     batches = QUICK_BATCHES if quick else BATCHES
-    systems = tuple(STEPS.values())
+    systems = (*STEPS.values(), *LESS_MEMORY.values())
     return [
         *system_points(systems, (MODEL,), (DATA_SET,), batches, quick, seed),
         *system_points(tuple(STEPS.values())[1:3], (MODEL,), ("alpaca",), batches, quick, seed),
@@ -32,14 +38,17 @@ def _points(quick: bool, seed: int) -> list[Point]:
 def _gains(rows: Sequence[Row], feature: str, suffix: str, data_set: str = DATA_SET) -> dict[int, float]:
     """Throughput with a feature over that without, by batch."""
     names = list(STEPS)
-    system, before = STEPS[feature] + suffix, STEPS[names[names.index(feature) - 1]] + suffix
+    if feature in LESS_MEMORY:
+        system, before = STEPS[names[-1]] + suffix, LESS_MEMORY[feature] + suffix
+    else:
+        system, before = STEPS[feature] + suffix, STEPS[names[names.index(feature) - 1]] + suffix
     return {batch: gain for (_, found, batch), gain in speedups(rows, system, before).items() if found == data_set}
 
 
 def _values(rows: Sequence[Row]) -> Mapping[str, float]:
     values: dict[str, float] = {}
     for variant, suffix in VARIANTS.items():
-        for feature in list(STEPS)[1:]:
+        for feature in (*list(STEPS)[1:], *LESS_MEMORY):
             gains = _gains(rows, feature, suffix)
             for batch, gain in gains.items():
                 values[f"{feature}, batch {batch}, {variant}"] = gain
@@ -56,15 +65,15 @@ def _panels(rows: Sequence[Row]) -> list[Panel]:
     panels = []
     for variant, suffix in VARIANTS.items():
         over_naive = {
-            feature: {
+            name: {
                 batch: gain
                 for (_, data_set, batch), gain in speedups(rows, system + suffix, STEPS["naive"] + suffix).items()
                 if data_set == DATA_SET
             }
-            for feature, system in STEPS.items()
+            for name, system in {**STEPS, **{system: system for system in LESS_MEMORY.values()}}.items()
         }
         batches = sorted(over_naive["naive"])
-        series = [Series(feature, [gains.get(batch) for batch in batches]) for feature, gains in over_naive.items()]
+        series = [Series(name, [gains.get(batch) for batch in batches]) for name, gains in over_naive.items()]
         title = f"GPT3-7B, ShareGPT-like lengths, {variant}"
         categories = [str(batch) for batch in batches]
         panels.append(Panel(title, "batch", "throughput over naive (x)", series, categories=categories))

@@ -20,6 +20,7 @@ from ...tools.compiler import compile_model
 LAYERS = 4
 """Layers that are run: one to start, two that are measured, one that the end of the second overlaps with."""
 
+ATTENTION = frozenset({"scores", "softmax", "context"})
 CONTEXT_STEP = 128
 VOCABULARY = 64
 EXCHANGE = -1
@@ -43,14 +44,14 @@ class DeviceKind:
 
 @dataclass(frozen=True)
 class LayerTimes:
-    """What a step of `sequences` took on a device. `layer_ps` is a layer in steady state, `first_ps` all LAYERS that were run.
+    """What a step of sequences with `past` tokens took on a device. `layer_ps` is a layer in steady state, `first_ps` all LAYERS that were run.
 
     `between_stages_ps` is the time of what a stage receives and sends, `exchange_ps` that of exchanges within a layer,
     `pim_ps` that of launches on the PIM, `arrays_ps` that of launches that use the arrays. `launches_ps` are the durations in the measured layer by the operations of the kernel; the other numbers are means of
     the layers that were run: `tags_ps` time by operation, `commands` and `events` as in the statistics of a timing model.
     """
 
-    sequences: int
+    past: Sequence[int]
     layer_ps: float
     first_ps: int
     between_stages_ps: int
@@ -63,6 +64,16 @@ class LayerTimes:
     events: Mapping[str, float]
     pim_mac_busy_cycles: float
     machine: Mapping[str, Any]
+
+    @property
+    def sequences(self) -> int:
+        """How many there were."""
+        return len(self.past)
+
+    @property
+    def attention_ps(self) -> int:
+        """Time of the kernels of the measured layer that have a part of attention."""
+        return sum(time for tags, time in self.launches_ps.items() if not ATTENTION.isdisjoint(tags))
 
     def stage_ps(self, layers: int) -> float:
         """All `layers` of the device, the first and the last without a neighbour to overlap with, and what it sends on."""
@@ -114,10 +125,10 @@ def time_layers(
     image = compile_model(build_module(shape), options)
     timing = TimingModel(image)
     step = System(image, timing, functional=False).step([0] * len(part.past), part.table(0), part.first_half)
-    return _measure(step.launches, timing, len(part.past))
+    return _measure(step.launches, timing, part.past)
 
 
-def _measure(launches: Sequence[LaunchRecord], timing: TimingModel, sequences: int) -> LayerTimes:
+def _measure(launches: Sequence[LaunchRecord], timing: TimingModel, past: Sequence[int]) -> LayerTimes:
     in_layers = [launch for launch in launches if launch.layer >= 0]
     starts = {layer: min(each.start_ps for each in in_layers if each.layer == layer) for layer in range(LAYERS)}
     kernels = {launch.kernel for launch in in_layers if launch.kernel != EXCHANGE}
@@ -132,7 +143,7 @@ def _measure(launches: Sequence[LaunchRecord], timing: TimingModel, sequences: i
         return sum(found["time_ps"] for index, found in programs.items() if timing.unit(index) == unit) / LAYERS
 
     return LayerTimes(
-        sequences,
+        past,
         (starts[LAYERS - 1] - starts[1]) / (LAYERS - 2),
         max(launch.finish_ps for launch in in_layers) - starts[0],
         _duration(each for each in launches if each.kernel == EXCHANGE and each.layer < 0),

@@ -35,20 +35,32 @@ KINDS = {
         DeviceKind("neupims", sub_batches=True),
         DeviceKind("neupims-as-published", sub_batches=True, as_simulated=True),
     ),
+    **_both(
+        "neupims, one row buffer, sub-batches",
+        DeviceKind("neupims-one-row-buffer", sub_batches=True),
+        DeviceKind("npu-pim-wide", sub_batches=True, as_simulated=True),
+    ),
+    **_both(
+        "npu-pim, min-load, sub-batches",
+        DeviceKind("npu-pim", sub_batches=True),
+        DeviceKind("npu-pim-as-published", sub_batches=True, as_simulated=True),
+    ),
 }
 """By name. `as published` is the paper's simulator with all that it leaves out, the others are charged for what they do."""
 
+CHOICES = {"neupims": ("neupims, no sub-batches", "neupims, sub-batches")}
+"""What a compiler may do on a system, the kinds of which it takes the fastest."""
+
 
 LEAST_INTERLEAVED = 256
-"""Sequences of a device from which NeuPIMs interleaves sub-batches, as the README of its simulator says."""
+"""Sequences of a device from which NeuPIMs interleaves sub-batches as published, as the README of its simulator says."""
 
 
 def kind_of(system: str, sequences: int) -> str:
-    """The kind behind a system's name; that of `neupims` depends on the sequences that a device has."""
-    name, comma, variant = system.partition(", as published")
-    if name == "neupims":
-        name += ", sub-batches" if sequences >= LEAST_INTERLEAVED else ", no sub-batches"
-    return f"{name}{comma}{variant}"
+    """The kind behind a system's name, or the name of its CHOICES; as published the sequences of a device decide."""
+    if system == "neupims, as published":
+        return f"neupims, {'' if sequences >= LEAST_INTERLEAVED else 'no '}sub-batches, as published"
+    return system
 
 
 def _simulated(machine: str, policy: str = "attention-on-pim", sub_batches: bool = False) -> DeviceKind:

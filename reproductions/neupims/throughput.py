@@ -21,6 +21,9 @@ RATIOS = {
     "neupims over gpu-only": ("neupims", GPU),
     "gpu-only over npu-only": (GPU, "npu-only"),
 }
+IN_TURN = "neupims over npu-only with heads in turn"
+"""The NPU alone attends as in the paper's simulator, by a fit to that."""
+
 Setting = tuple[str, str, int]
 """Model, data set, batch."""
 
@@ -46,21 +49,21 @@ def system_points(
     ]
 
 
-def throughput(rows: Sequence[Row]) -> dict[str, dict[Setting, float]]:
+def throughput(rows: Sequence[Row], column: str = "tokens_per_s") -> dict[str, dict[Setting, float]]:
     """Mean tokens/s of the draws, by system and setting."""
     found: dict[str, dict[Setting, list[float]]] = {}
     for row in rows:
-        setting = (str(row["model"]), str(row["data_set"]), int(row["batch"] or 0))
-        found.setdefault(str(row["system"]), {}).setdefault(setting, []).append(float(row["tokens_per_s"] or 0))
+        if row.get(column) is not None:
+            setting = (str(row["model"]), str(row["data_set"]), int(row["batch"] or 0))
+            found.setdefault(str(row["system"]), {}).setdefault(setting, []).append(float(row[column] or 0))
     return {
         system: {setting: mean(values) for setting, values in settings.items()} for system, settings in found.items()
     }
 
 
-def speedups(rows: Sequence[Row], above: str, below: str) -> dict[Setting, float]:
-    """Throughput of a system over that of another one, by setting."""
-    found = throughput(rows)
-    high, low = found.get(above, {}), found.get(below, {})
+def speedups(rows: Sequence[Row], above: str, below: str, column: str = "tokens_per_s") -> dict[Setting, float]:
+    """Throughput of a system over that of another one, of which it is in `column`, by setting."""
+    high, low = throughput(rows).get(above, {}), throughput(rows, column).get(below, {})
     return {setting: value / low[setting] for setting, value in high.items() if setting in low}
 
 
@@ -81,7 +84,18 @@ def _values(rows: Sequence[Row]) -> Mapping[str, float]:
             name: {s: r for s, r in speedups(rows, _name(above, suffix), _name(below, suffix)).items() if s[0] in SMALL}
             for name, (above, below) in RATIOS.items()
         }
+        if suffix:
+            ratios[IN_TURN] = {
+                s: r
+                for s, r in speedups(
+                    rows, f"neupims{suffix}", f"npu-only{suffix}", "heads_in_turn_tokens_per_s"
+                ).items()
+                if s[0] in SMALL
+            }
         for name, found in ratios.items():
+            of_7b = [r for s, r in found.items() if s[0] == "gpt3-7b"]
+            if of_7b:
+                values[f"mean {name}, GPT3-7B, {variant}"] = mean(of_7b)
             if not (found and whole):  # a mean of fewer models is another number
                 continue
             values[f"mean {name}, {variant}"] = mean(found.values())

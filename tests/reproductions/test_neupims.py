@@ -8,8 +8,8 @@ from pimlir.frontends.presets import preset
 from pimlir.reproductions.deviations import load_published, published_table
 from pimlir.reproductions.neupims import PAPER
 from pimlir.reproductions.neupims.device import LAYERS, DeviceKind, device_part, time_layers
-from pimlir.reproductions.neupims.kinds import KINDS, kind_of
-from pimlir.reproductions.neupims.points import MODELS, step_point
+from pimlir.reproductions.neupims.kinds import CHOICES, KINDS, kind_of
+from pimlir.reproductions.neupims.points import MODELS, decode_step, in_turn_ps, step_point
 from pimlir.reproductions.neupims.runs import shape
 from pimlir.reproductions.neupims.throughput import speedups
 from pimlir.reproductions.results import deviations_of, read_csv
@@ -137,11 +137,32 @@ def test_devices_exchange_sums_and_stages_activations_unless_as_simulated():
 @pytest.mark.parametrize(
     ("system", "sequences", "kind"),
     [
-        ("neupims", 255, "neupims, no sub-batches"),
+        ("neupims, as published", 255, "neupims, no sub-batches, as published"),
         ("neupims, as published", 256, "neupims, sub-batches, as published"),
         ("npu-pim, as published", 512, "npu-pim, as published"),
         ("neupims, sub-batches", 64, "neupims, sub-batches"),
     ],
 )
-def test_neupims_interleaves_large_batches_only(system, sequences, kind):
+def test_as_published_neupims_interleaves_large_batches_only(system, sequences, kind):
     assert kind_of(system, sequences) == kind and kind in KINDS
+
+
+def test_by_default_neupims_takes_the_faster_choice():
+    arguments = {
+        name: value
+        for name, value in step_point("neupims", "gpt3-7b", "alpaca", 64, 0, (8, 1)).arguments.items()
+        if name != "kind"
+    }
+    taken = decode_step(**arguments, kind="neupims")
+    each = {kind: decode_step(**arguments, kind=kind) for kind in CHOICES["neupims"]}
+    assert taken["tokens_per_s"] == max(row["tokens_per_s"] for row in each.values())
+    assert taken == each[taken["kind"]]
+
+
+def test_the_npu_alone_with_heads_in_turn_is_what_its_simulator_gives():
+    """The fit is within 2 % of attention in the runs of that simulator, and takes the place of our attention only."""
+    for run in published_table("neupims-runs.csv"):
+        if run["system"] == "npuonly":
+            heads = int(run["heads"]) // int(run["tensor_parallel"])
+            fitted = in_turn_ps(heads, [int(run["tokens"]) - 1] * int(run["batch"])) / 1000
+            assert fitted == pytest.approx(float(run["attention_cycles"]), rel=0.02), run["id"]
