@@ -19,7 +19,7 @@ from pimlir.reproductions.neupims.points import step_point
 from pimlir.reproductions.neupims.runs import one_layer
 
 RATE_OF_7B = "7B b32 s512, drb"
-STEPS = (("neupims, as published", "gpt3-7b", "sharegpt", 256), ("neupims", "gpt3-7b", "sharegpt", 256))
+STEPS = (("neupims, as published", "gpt3-7b", "sharegpt", 256), ("neupims, no sub-batches", "gpt3-7b", "sharegpt", 256))
 
 
 def main() -> None:
