@@ -402,7 +402,13 @@ def _next_refresh(tables, state, base):
 def _begin(tables, state, base, at, estimate):
     """When something that is ready at `at` begins: at once, or with the refresh before it."""
     tick = _next_refresh(tables, state, base)
-    return at if at >= tick or tick - at - 1 > estimate else tick
+    return at if at >= tick or _fits(tables, tick - at - 1, estimate) else tick
+
+
+@bare
+def _fits(tables, room, estimate):
+    """Whether something is done before a refresh; what takes longer than from one to the next is not held up."""
+    return room > estimate or estimate >= tables[REFRESH_INTERVAL] // tables[REFRESH_NODES]
 
 
 @bare
@@ -412,7 +418,7 @@ def _may_begin(tables, state, base, at, estimate):
     It begins, too, if these wait for the PIM row in use: that has to be done first.
     """
     tick = _next_refresh(tables, state, base)
-    if at < tick and tick - at - 1 > estimate:
+    if at < tick and _fits(tables, tick - at - 1, estimate):
         return True
     now, waits = max(at, tick), True
     for node in range(tables[REFRESH_NODES]):

@@ -147,3 +147,21 @@ def test_logged_commands_belong_to_their_program(model):
     timing.advance()
     timing.advance()
     assert owners == {("mac", "pim"), ("rd", "stream")}
+
+
+def test_a_row_copy_in_the_middle_of_a_row_does_not_wait_for_a_refresh_that_waits_for_the_row(model):
+    """Heads that share a row copy a query each; once this went on for ever."""
+    text = """
+    .program @shared pim ()
+      activate row=600, channel=0, channels=1
+      loop %r5 = 0 to 200 {
+        copy_row bank=0, row=5, column=0, columns=16, buffer_column=0, channel=0, channels=1
+        mac column=0, columns=8, buffer_column=0, channel=0, channels=1
+      }
+      precharge channel=0, channels=1
+      halt
+    """
+    timing = model("neupims", text, log=10_000)
+    interval = timing.machine["memory"]["refresh_interval_cycles"]
+    assert timing.launch(0, np.array([], np.int64), 0) // timing.clocks_ps["pim"] > 2 * interval
+    assert len(cycles_of(timing, "pre_pim")) >= 1
