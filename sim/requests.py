@@ -147,6 +147,7 @@ def _request(row: dict[Any, Any], where: str) -> Request:
             raise RequestError(f"{where}: {name} is {row[name]!r}, expected a number") from None
         low = 0 if name == "arrival_ms" else 1
         if not low <= value < 2**31 or (low and value != int(value)):
-            raise RequestError(f"{where}: {name} is {row[name]!r}, expected a number from {low} on")
+            kind = "a whole number" if low else "a number"
+            raise RequestError(f"{where}: {name} is {row[name]!r}, expected {kind} from {low} on")
         values[name] = value
     return Request(values["arrival_ms"], int(values.get("input_tokens", 0)), int(values["output_tokens"]), prompt)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..frontends.model import ModelConfig
 from ..sim.placement import Assignment, assign, attention_rows, deal_heads, first_half
-from ..sim.requests import Request, cached_tokens, draw_requests, read_requests
+from ..sim.requests import DISTRIBUTIONS, Request, cached_tokens, draw_requests, read_requests
 from .errors import CommandError
 
 COPY_LOAD, TILE_LOAD = 100, 184
@@ -53,6 +53,8 @@ class Batch:
 def drawn_or_read(spec: str, seed: int, longest: int) -> list[Request]:
     """The requests of a file, or of NAME:COUNT drawn from a distribution."""
     name, colon, count = spec.rpartition(":")
+    if not colon and spec in DISTRIBUTIONS and not Path(spec).exists():
+        raise CommandError(f"{spec}: how many requests? {spec}:64 draws 64")
     if not colon or Path(spec).exists():
         requests = read_requests(spec)
         for index, request in enumerate(requests):

@@ -124,7 +124,8 @@ def _layer_table(layers: Sequence[Report]) -> Table:
 
 def _phase_table(report: Report) -> Table:
     timed = report["cycles"] is not None
-    columns = ("phase", "tokens>", "steps>", *(("cycles>", "time>", "tokens/s>", "energy>") if timed else ()), "host>")
+    energy = "energy of one device>" if report["tensor_parallel"] * report["pipeline_stages"] > 1 else "energy>"
+    columns = ("phase", "tokens>", "steps>", *(("cycles>", "time>", "tokens/s>", energy) if timed else ()), "host>")
     rows: list[Sequence[Cell]] = []
     for phase in report["phases"]:
         costs: tuple[Cell, ...] = ()

@@ -145,9 +145,13 @@ def _check_serving(options: RunOptions, conflicts: dict[str, bool]) -> None:
     """Refuse what does not go with --serve."""
     if options.requests is None:
         raise UsageError("--serve needs --requests")
-    for name in ("--prompt", "--prompt-ids", "--prompts", "--chat", "--stop-at-eos", "--at"):
+    for name in ("--prompt", "--prompt-ids", "--prompts", "--chat"):
         if conflicts[name]:
             raise UsageError(f"{name} with --serve, whose requests have prompts of their own")
+    if conflicts["--stop-at-eos"]:
+        raise UsageError("--stop-at-eos with --serve: each request says itself how many tokens it wants")
+    if conflicts["--at"]:
+        raise UsageError("--at with --serve, which runs images")
     if (options.pipeline_stages or 1) > 1:
         raise UsageError("--pipeline-stages above 1 with --serve, whose steps follow each other")
     if conflicts["--no-timing"]:

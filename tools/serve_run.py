@@ -49,7 +49,10 @@ def read_served(options: RunOptions, model: Model) -> Requests:
         tokenizer, prompts, requests = model.tokenizer(), [], []
         for number, request in enumerate(read_requests(options.requests)):
             if request.prompt is None:
-                raise CommandError(f"request {number} of {options.requests} has no prompt: use --timing-only")
+                raise CommandError(
+                    f"request {number} of {options.requests} has no prompt, which a run with data needs: a column or key "
+                    "`prompt`, or --timing-only"
+                )
             prompts.append(tokenizer.encode(request.prompt).ids)
             requests.append(Request(request.arrival_ms, len(prompts[-1]), request.output_tokens))
     for number, request in enumerate(requests):

@@ -239,6 +239,8 @@ class _Session:
             raise CommandError(
                 f"--pipeline-stages is {stages}, expected at most the {sequences} sequences: each stage works on some"
             )
+        if options.head_groups and self.machine.get("processor", "npu") != "xpu":
+            raise CommandError(f"--head-groups needs a machine with an xPU, {self.machine['name']} has an NPU")
         pipeline_options = PipelineOptions(
             machine,
             self.place,

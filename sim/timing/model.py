@@ -28,6 +28,7 @@ from .tables import (
     FINISHED,
     HANDED_FROM,
     LOG_FIELDS,
+    PIM_TAG,
     STREAM,
     TIME,
     WALK_FIELDS,
@@ -36,6 +37,7 @@ from .tables import (
 )
 from .xpu import XpuTime
 
+_LOG_TAG = LOG_FIELDS.index("tag")
 SLACK_PS = 50_000  # how far a program of the NPU may run ahead of another one before they take turns
 AHEAD_PS = 500_000  # the same beside a program of the PIM, whose commands go along in time with every transfer
 QUEUE, LONGEST_QUEUE = 1024, 1 << 16  # instructions of a channel that are decoded ahead
@@ -227,7 +229,13 @@ class TimingModel:
             raise TimingError(
                 f"program {program.name}: found {size} runs of commands in an instruction, the log holds {len(self.dram.log)}"
             )
-        self._on_log(self.dram.log[:size], program)
+        rows = self.dram.log[:size].copy()
+        of_pim = rows[:, _LOG_TAG] >= PIM_TAG
+        rows[:, _LOG_TAG] %= PIM_TAG
+        pim = next((walk.program for walk in self._walks() if walk.streams is not None), program)
+        for part, owner in ((rows[~of_pim], program), (rows[of_pim], pim)):
+            if len(part):
+                self._on_log(part, owner)
         self.dram.state[self.dram.tables[AT_LOG_SIZE]] = 0
 
     def _refresh(self, now_ps: int, walk: "_Walk") -> None:
@@ -247,7 +255,9 @@ class TimingModel:
 
     def log(self) -> np.ndarray:
         """The command log so far, rows of `LOG_FIELDS` in order of simulation; runs of equal commands are one row."""
-        return self.dram.log[: self.dram.state[self.dram.tables[AT_LOG_SIZE]]]
+        rows = self.dram.log[: self.dram.state[self.dram.tables[AT_LOG_SIZE]]].copy()
+        rows[:, _LOG_TAG] %= PIM_TAG
+        return rows
 
     def statistics(self) -> dict[str, Any]:
         """Counts, bytes, busy cycles and energy of all launches, of each program under `programs`, and number, bytes and

@@ -67,6 +67,7 @@ from .tables import (
     OPENING,
     PAUSED,
     PC,
+    PIM_TAG,
     QUEUE_END,
     RELEASED,
     SOFTMAX_LATENCY,
@@ -290,7 +291,7 @@ def _push(tables, state, streams, channel, row, walk):
                 _release(tables, state, channel)
             return
     item = streams.items[channel, tail & mask]
-    item[KIND], item[TAG], item[HANDED] = kind, row[_TAG], _hand_over(tables, walk, row)
+    item[KIND], item[TAG], item[HANDED] = kind, row[_TAG] + PIM_TAG, _hand_over(tables, walk, row)
     if kind == ACTIVATE:
         item[FIRST], item[SECOND], item[THIRD] = row[_activate.row], 0, 0
         state[base + OPENING] = tail

@@ -58,6 +58,7 @@ from .tables import (
     NODES,
     NONE,
     ONE,
+    PIM_TAG,
     PRE_CYCLES,
     QUEUE_END,
     QUEUED,
@@ -192,7 +193,7 @@ def issue_next(tables, state, streams, channel):
         state[base + STEP] = 0
         end = max(state[base + STREAM], max(state[base + DONE], state[base + QUEUE_END]))
         if end > streams.place[END]:
-            streams.by_tag[item[TAG], 1] += end - streams.place[END]
+            streams.by_tag[item[TAG] - PIM_TAG, 1] += end - streams.place[END]
             streams.place[END] = end
     state[base + NEXT] = 0
 

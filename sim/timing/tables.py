@@ -87,6 +87,7 @@ whether a row of MACs is under way; number of the instruction that opens the las
 linear space behind the last transfer beside the stream."""
 
 IDLE = np.int64(1 << 62)
+PIM_TAG = np.int64(1 << 32)  # added to the tags of a PIM stream, whose commands may be issued beside another program's
 
 (LATENCY, REGISTER_MODE, SPACING, NODES, NODE_COUNT, COLUMN_CYCLES, MIN_COLUMNS, COMMAND_FIELDS) = numbers(0, 8)
 """Fields of a command. SPACING: distance of equal commands in one node. NODES: where the nodes begin to which it goes if

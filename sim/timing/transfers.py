@@ -36,7 +36,9 @@ from .tables import (
 
 _AHEAD, _BEHIND = np.int64(8), np.int64(8)
 """Rows that are opened before their columns come, each in a bank of its own; as many of them behind the end of a read that
-follows the last one, since the next one is in the queues already when a program streams."""
+follows the last one, since the next one is in the queues already when a program streams.
+
+Eight rows of 16 accesses are what the 128 entries of a command queue in NeuPIMs' simulator hold (its configuration)."""
 
 
 @bare

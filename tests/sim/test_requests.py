@@ -66,7 +66,7 @@ def test_files(tmp_path):
         (
             "r.csv",
             "arrival_ms,input_tokens,output_tokens\n0,0,1\n",
-            r"r.csv:2: input_tokens is '0', expected a number from 1 on",
+            r"r.csv:2: input_tokens is '0', expected a whole number from 1 on",
         ),
         (
             "r.csv",

@@ -118,6 +118,16 @@ def test_token_outside_the_vocabulary(pimlir, model):
     assert failed(pimlir("run", model, "--prompt-ids", "1,41")) == expected
 
 
+def test_distribution_without_a_number(pimlir):
+    options = ("--timing-only", "--no-prefill", "--requests", "alpaca-like")
+    assert failed(pimlir("run", "gpt3-7b", *options)) == "alpaca-like: how many requests? alpaca-like:64 draws 64"
+
+
+def test_head_groups_without_an_xpu(pimlir):
+    options = ("--timing-only", "--prompt-length", "5", "--head-groups", "2")
+    assert failed(pimlir("run", "gpt3-7b", *options)) == "--head-groups needs a machine with an xPU, neupims has an NPU"
+
+
 def test_model_without_weights(pimlir):
     expected = (
         "model 'gpt3-7b' has shapes but no weights, so it cannot produce tokens: use --timing-only --prompt-length P"

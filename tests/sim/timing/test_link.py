@@ -78,6 +78,28 @@ def test_an_exchange_ends_while_a_program_runs_and_does_not_change_its_time(mode
     assert second == (program, alone)
 
 
+ROWS = """
+.program @rows pim (n)
+  loop %r5 = 0 to %n {
+    activate row=600+%r5, channel=0, channels=4
+    mac column=0, columns=8, buffer_column=0, channel=0, channels=4
+    read_acc dst=0, channel_stride=16, banks=4, channel=0, channels=4
+    precharge channel=0, channels=4
+  }
+  halt
+"""
+
+
+@pytest.mark.parametrize("columns", range(4, 12))
+def test_a_pim_program_goes_on_beside_an_exchange_that_ends_between_two_cycles(model, columns):
+    alone = model("neupims", ROWS).launch(0, np.array([20]), 0)
+    timing = model("neupims", ROWS)
+    program = timing.begin(0, np.array([20]), 0)
+    transfer = timing.begin_exchange(exchange("receive", rows=1, columns=columns), 0)
+    assert timing.advance()[0] == transfer
+    assert timing.advance() == (program, alone)
+
+
 def test_statistics_have_bytes_and_energy_of_the_link(model):
     timing = model("neupims", STREAM)
     timing.begin_exchange(exchange("all_reduce"), 0)

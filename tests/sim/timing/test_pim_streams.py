@@ -114,6 +114,41 @@ def test_long_queues_and_short_ones_take_the_same_time(model, machine, monkeypat
     assert ends[0] == ends[1]
 
 
+def test_logged_commands_belong_to_their_program(model):
+    """Commands of the PIM are issued while the program beside it goes on, which has fewer operations."""
+    text = """
+    .program @pim pim ()
+    .tag 1 "scores"
+    .tag 2 "context"
+      loop %r5 = 0 to 40 {
+        activate row=600+%r5, channel=0, channels=1 !tag(2)
+        mac column=0, columns=32, buffer_column=0, channel=0, channels=1 !tag(2)
+        precharge channel=0, channels=1 !tag(2)
+      }
+      halt
+    .program @stream npu ()
+    .tag 1 "linear"
+      loop %r5 = 0 to 40 {
+        load dram=65536*%r5, dram_stride=65536, rows=1, row_bytes=65536, local=0, local_stride=65536 !tag(1)
+      }
+      halt
+    """
+    timing = model("neupims", text, log=10_000)
+    owners = set()
+
+    def note(rows, program):
+        names = [timing.commands[row[1]] for row in rows]
+        owners.update((name, program.name) for name in names if name in ("mac", "rd"))
+        assert rows[:, LOG_FIELDS.index("tag")].max() < len(program.tags)
+
+    timing._on_log = note
+    timing.begin(0, np.zeros(0, np.int64), 0)
+    timing.begin(1, np.zeros(0, np.int64), 0)
+    timing.advance()
+    timing.advance()
+    assert owners == {("mac", "pim"), ("rd", "stream")}
+
+
 def test_a_row_copy_in_the_middle_of_a_row_does_not_wait_for_a_refresh_that_waits_for_the_row(model):
     """Heads that share a row copy a query each; once this went on for ever."""
     text = """
