@@ -31,7 +31,8 @@ def load_store(random_, machine, channels):
 
 def attacc(random_, machine, channels):
     """PIM requests to one row after the other. MACs name the first of their banks: two names of a bank close its row in turn."""
-    macs, banks = MACS[machine["name"].removesuffix("-uncapped").removesuffix("-h100")]
+    unit = next((unit for unit in MACS if machine["name"].startswith(unit)), "attacc-bank")  # attacc-dgx has bank units
+    macs, banks = MACS[unit]
     for row in range(12):
         for _ in range(30):
             channel, bank, column = (random_.randrange(limit) for limit in (2, 64, 8))
