@@ -55,6 +55,7 @@ def test_prompts_of_a_batch_are_timed_before_it_decodes(pimlir, model, requests)
         (("--timing-only", "--serve", "--requests", "fixed-4-2:2", "--prompts", "x"), "--prompts with --timing-only"),
         (("--serve", "--requests", "fixed-4-2:2", "--no-timing"), "--no-timing with --serve"),
         (("--serve", "--requests", "x.jsonl", "--prompt", "a"), "--prompt with --serve"),
+        (("--serve", "--requests", "x.jsonl", "--tokens", "4"), "--tokens with --serve: each request says"),
         (("--serve", "--requests", "x.jsonl", "--at", "llm"), "--at with --serve, which runs images"),
         (("--serve", "--requests", "x.jsonl", "--stop-at-eos"), "--stop-at-eos with --serve: each request says"),
         (("--timing-only", "--prompt-length", "3", "--step-log", "x.csv"), "--step-log needs --serve"),

@@ -13,7 +13,7 @@ from dataclasses import fields, replace
 
 from ...passes.pipelines import STAGES
 from ..console import Progress, print_tables
-from ..errors import OK
+from ..errors import OK, UsageError
 from ..run_options import Listener, RunOptions, check_options
 from .arguments import DEFAULT_PROMPT, MODEL_HELP, add_devices, add_machine, add_place, positive, token_ids
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     prompt.add_argument("--prompt-ids", type=token_ids, metavar="1,2,3", help="token ids instead of text")
     prompt.add_argument("--prompts", metavar="FILE", help="a batch: one text to continue on each line of the file")
     prompt.add_argument("--chat", action="store_true", help="give the prompt as a user's turn of a conversation")
-    prompt.add_argument("--tokens", type=positive, default=32, metavar="N", help="tokens to produce (default: 32)")
+    prompt.add_argument("--tokens", type=positive, metavar="N", help="tokens to produce (default: 32)")
     prompt.add_argument("--stop-at-eos", action="store_true", help="stop at the model's end-of-sequence token")
     how = parser.add_argument_group("how")
     how.add_argument("--no-timing", action="store_true", help="tokens only")
@@ -90,7 +90,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    options = RunOptions(**{field.name: getattr(arguments, field.name) for field in fields(RunOptions)})
+    given = {field.name: getattr(arguments, field.name) for field in fields(RunOptions)}
+    options = RunOptions(**{name: value for name, value in given.items() if value is not None})
+    if options.serve and arguments.tokens is not None:
+        raise UsageError("--tokens with --serve: each request says itself how many tokens it wants")
     if options.prompt == "-":
         options = replace(options, prompt=sys.stdin.read())
     check_options(options)
