@@ -32,24 +32,23 @@ class ProgramLog:
     def finish(self) -> CommandLog:
         """All commands in order of time; those of a channel that share a cycle in the order of simulation."""
         runs = np.concatenate([np.zeros((0, len(LOG_FIELDS)), np.int64), *self._parts])
-        count = runs[:, LOG_FIELDS.index("count")]
-        rows = np.repeat(runs, count, axis=0)
-        within = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)
-        field = {name: rows[:, index] for index, name in enumerate(LOG_FIELDS)}
+        field = {name: np.ascontiguousarray(runs[:, index]) for index, name in enumerate(LOG_FIELDS)}
+        count = field["count"]
+        run = np.repeat(np.arange(len(runs)), count)
+        within = np.arange(len(run)) - (np.cumsum(count) - count)[run]
+        cycle = field["cycle"][run] + within * field["spacing"][run]
+        order = np.argsort(cycle * self.machine["memory"]["channels"] + field["channel"][run], kind="stable")
+        run, within = run[order], within[order]
         tree = geometry(self.machine["memory"])
         addresses = np.array([(*index[1:], *[-1] * (len(LEVELS) - len(index))) for index in tree.indices])
-        cycle = field["cycle"] + within * field["spacing"]
-        column = np.where(field["column"] >= 0, field["column"] + within, -1)
-        table = [
-            cycle,
-            field["command"],
-            field["channel"],
-            addresses[field["target"]],
-            field["row"],
-            column,
-            field["tag"],
-        ]
-        order = np.lexsort((field["channel"], cycle))
+        # One column at a time: the runs are in the cache, the commands are not.
+        columns = [field["command"], field["channel"], *addresses[field["target"]].T, field["row"], field["column"]]
+        table = np.empty((len(run), len(columns) + 2), np.int64)
+        table[:, 0] = cycle[order]
+        for place, values in enumerate([*columns, field["tag"]], 1):
+            table[:, place] = values[run]
+        column = table[:, len(columns)]
+        column[column >= 0] += within[column >= 0]
         labels = tuple(entry["label"] or name.upper() for name, entry in self.machine["command"].items())
-        held = field["columns"][order] if (field["columns"] > 1).any() else None
-        return CommandLog(np.column_stack(table)[order], labels, tuple(self._sources), self.machine["name"], held)
+        held = field["columns"][run] if (field["columns"] > 1).any() else None
+        return CommandLog(table, labels, tuple(self._sources), self.machine["name"], held)
