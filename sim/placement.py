@@ -52,8 +52,8 @@ def deal_heads(lengths: Sequence[int], heads: int, channels: int, how: Assignmen
     free = np.ones(slots, bool)
     chosen = [0] * slots
     for index in sorted(range(slots), key=lambda index: (-lengths[index], index)):
-        fullest, total = load[places].max(axis=1), load[places].sum(axis=1)
-        slot = int(np.lexsort((np.arange(slots), total, fullest, ~free))[0])
+        loads = load[places]
+        slot = int(np.lexsort((loads.sum(axis=1), loads.max(axis=1), ~free))[0])
         chosen[index], free[slot] = slot, False
         np.add.at(load, places[slot], lengths[index])
     return chosen

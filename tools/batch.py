@@ -45,7 +45,7 @@ class Batch:
         """Some of the sequences, in halves that share every group equally."""
         halves = first_half([self.slots[index] % self.groups for index in indices], self.groups)
         first = [index for index, half in zip(indices, halves, strict=True) if half]
-        chosen = [*first, *(index for index in indices if index not in set(first))]
+        chosen = [*first, *(index for index, half in zip(indices, halves, strict=True) if not half)]
         past, slots, requests = ([values[i] for i in chosen] for values in (self.past, self.slots, self.requests))
         return Batch(past, slots, requests, len(first), self.groups)
 

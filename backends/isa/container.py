@@ -28,7 +28,6 @@ from .check import ProgramError, check_program
 from .disassembly import disassemble
 from .image import Buffer, Image, Program, Region
 
-SUFFIX = ".pimg"
 FORMAT = "pimlir image"
 FORMAT_VERSION = 1
 

@@ -15,13 +15,9 @@ from ...dialects.hardware import F16_BYTES, NpuCore
 from .array_cycles import ceildiv, drain_cycles, fold_cycles, weight_stationary
 from .linear_cost import MATRIX_ISSUE_CYCLES, tile_depths, transfer_cycles
 
-ORDERS = ("mn", "nm")
-"""Which of rows and columns of the result is the outermost loop."""
-
-KEEPS = ("tile", "rows", "all")
-"""Results that wait in local memory for one store: a tile, all columns of its rows, everything."""
-
 _FORMS = (("mn", "tile"), ("nm", "tile"), ("mn", "rows"), ("mn", "all"), ("nm", "all"))
+"""Which of rows (m) and columns (n) of the result is the outermost loop, and what waits in local memory for one store: a
+tile, all columns of its rows, everything."""
 
 TIE = 0.01
 """Part of the time that less traffic may cost."""

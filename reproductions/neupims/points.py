@@ -44,12 +44,7 @@ def decode_step(model: str, tensor_parallel: int, stages: int, data_set: str, ba
     devices_layers = tensor_parallel * config.layers / found.sequences
     return {
         "kind": kind,
-        "model": model,
-        "tensor_parallel": tensor_parallel,
-        "stages": stages,
-        "data_set": data_set,
-        "batch": batch,
-        "seed": seed,
+        **_setting(model, tensor_parallel, stages, data_set, batch, seed),
         "mean_tokens": sum(lengths) / len(lengths),
         "tokens_per_s": found.sequences / stage_s,
         "step_ms": 1e3 * stage_s * stages,
@@ -93,15 +88,22 @@ def gpu_step(model: str, tensor_parallel: int, stages: int, data_set: str, batch
     system = System(load_machine("attacc-bank-a100-40gb").to_dict(), devices=tensor_parallel)
     step_ms = system.generate(DecoderShape.of(config), len(lengths), round(mean_tokens), 2, 2).time_ms
     return {
+        **_setting(model, tensor_parallel, stages, data_set, batch, seed),
+        "mean_tokens": mean_tokens,
+        "tokens_per_s": len(lengths) * stages / (step_ms / 1e3),
+        "step_ms": step_ms,
+    }
+
+
+def _setting(model: str, tensor_parallel: int, stages: int, data_set: str, batch: int, seed: int) -> Row:
+    """The columns that say what a row is about."""
+    return {
         "model": model,
         "tensor_parallel": tensor_parallel,
         "stages": stages,
         "data_set": data_set,
         "batch": batch,
         "seed": seed,
-        "mean_tokens": mean_tokens,
-        "tokens_per_s": len(lengths) * stages / (step_ms / 1e3),
-        "step_ms": step_ms,
     }
 
 

@@ -13,9 +13,6 @@ from .capacity import largest_batch
 from .decode_step import Generation, System, step_ms
 from .shapes import ATTACC_MODELS, DecoderShape
 
-PAPER_MODELS = (("LLAMA-65B", 2), ("GPT-175B", 2), ("MT-530B", 1))
-"""Models of the system comparison and the bytes of their elements."""
-
 SAMPLE_TOKENS = {"bank": 0, "bank_group": 0, "buffer": 256}
 """Lengths at which attention is simulated, see StackAttention. The line between errs by about a refresh (480 cycles): 1 %
 of the attention of a few heads, 0.2 % where a stack has more than a hundred."""

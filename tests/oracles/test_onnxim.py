@@ -14,25 +14,11 @@ from pimlir.machines import load_machine
 from pimlir.passes.pipelines import PipelineOptions, pipeline
 from pimlir.sim.system import System
 from pimlir.sim.timing.model import TimingModel
-from pimlir.tools.compiler import Compilation, available_passes, make_context, parse_module
+from pimlir.tools.compiler import Compilation, available_passes, make_context
 from pimlir.tools.report import operations
 
-MODULE = """
-builtin.module attributes {{llm.bounds = #llm.bounds<phase = decode, sequences = 1, new_tokens = 1, context = 128>}} {{
-  host.memory @a : tensor<{m}x{k}xf16> layout #npu.row_major<row_bytes = {a_row}>
-  host.memory @w : tensor<{n}x{k}xf16> layout #npu.row_major<row_bytes = {a_row}>
-  host.memory @c : tensor<{m}x{n}xf16> layout #npu.row_major<row_bytes = {c_row}>
-  func.func @gemm() attributes {{device = "npu"}} {{
-    npu.gemm @a, @w -> @c
-    func.return
-  }}
-  func.func @step(%rows: index, %sequences: index) attributes {{device = "host"}} {{
-    %start = host.start
-    %end = host.launch @gemm() after(%start)
-    func.return
-  }}
-}}
-"""
+from ..gemm import gemm_module
+
 PASSES = "npu-plan-tiles,npu-tile,npu-double-buffer,npu-allocate-scratchpad,npu-insert-semaphores,assign-memory,lower-to-machine"
 VARIANTS = {
     "c1": "",
@@ -50,7 +36,7 @@ def gemm_cycles(tmp_path_factory) -> Callable[[str, int, int, int], float]:
     def cycles(variant: str, m: int, k: int, n: int) -> float:
         path = folder / f"{variant}.toml"
         path.write_text(f'name = "{variant}"\nextends = "onnxim"\n{VARIANTS[variant]}')
-        module = parse_module(MODULE.format(m=m, k=k, n=n, a_row=k * 2, c_row=n * 2))
+        module = gemm_module(m, k, n)
         PassPipeline.parse_spec(available_passes(), f'attach-machine{{file="{path}"}},{PASSES}').apply(
             make_context(), module
         )

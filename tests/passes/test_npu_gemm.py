@@ -13,24 +13,10 @@ from pimlir.dialects.npu.types import TilesAttr
 from pimlir.machines import load_machine
 from pimlir.sim.functional.devices import Devices
 from pimlir.sim.memory import BankMemory
-from pimlir.tools.compiler import available_passes, make_context, parse_module
+from pimlir.tools.compiler import available_passes, make_context
 
-MODULE = """
-builtin.module attributes {{llm.bounds = #llm.bounds<phase = decode, sequences = 1, new_tokens = 1, context = 128>}} {{
-  host.memory @a : tensor<{m}x{k}xf16> layout #npu.row_major<row_bytes = {a_row}>
-  host.memory @w : tensor<{n}x{k}xf16> layout #npu.row_major<row_bytes = {a_row}>
-  host.memory @c : tensor<{m}x{n}xf16> layout #npu.row_major<row_bytes = {c_row}>
-  func.func @gemm() attributes {{device = "npu"}} {{
-    npu.gemm @a, @w -> @c
-    func.return
-  }}
-  func.func @step(%rows: index, %sequences: index) attributes {{device = "host"}} {{
-    %start = host.start
-    %end = host.launch @gemm() after(%start)
-    func.return
-  }}
-}}
-"""
+from ..gemm import gemm_module
+
 REST = "npu-tile,npu-double-buffer,npu-allocate-scratchpad,npu-insert-semaphores,assign-memory,lower-to-machine,verify-machine"
 
 
@@ -40,7 +26,7 @@ def apply(module: ModuleOp, passes: str) -> None:
 
 
 def planned(machine: str, m: int, k: int, n: int) -> ModuleOp:
-    module = parse_module(MODULE.format(m=m, k=k, n=n, a_row=k * 2, c_row=n * 2))
+    module = gemm_module(m, k, n)
     apply(module, f"attach-machine{{name={machine}}},npu-plan-tiles")
     return module
 

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from pimlir.reproductions.attacc import PAPER
-from pimlir.reproductions.deviations import load_published
 from pimlir.reproductions.results import deviations_of, read_csv
 from pimlir.reproductions.rows import find
-from pimlir.reproductions.store import ROOT, PointStore
+from pimlir.reproductions.store import PointStore
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 FIGURES = {figure.name: figure for figure in PAPER.figures}
@@ -45,14 +44,6 @@ def test_committed_results_are_what_the_code_computes(committed, name):
             assert value == wanted, f"{point.name}, {column}"
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_quick_points_are_some_of_all(name, tmp_path):
-    store = PointStore(tmp_path, "code")
-    quick, full = ([store.key(point) for point in FIGURES[name].points(quick, 0)] for quick in (True, False))
-    assert set(quick) <= set(full)
-    assert len({point.name for point in FIGURES[name].points(False, 0)}) == len(full)
-
-
 def test_quick_points_need_no_more_than_two_minutes_of_cpu(tmp_path):
     store = PointStore(tmp_path, "code")
     points = {store.key(point): point for figure in PAPER.figures for point in figure.points(True, 0)}
@@ -67,18 +58,6 @@ def test_diagrams_name_their_axes_and_published_numbers(committed, name):
         for series in panel.series:
             assert len(series.y) == len(panel.categories or series.x)
             assert not series.keys or len(series.keys) == len(series.y)
-
-
-def test_published_numbers_belong_to_figures_and_say_where_they_stand():
-    for check in load_published("attacc").checks:
-        assert check.figure in FIGURES
-        assert check.published is None or check.published_at, check.key
-        assert check.simulator is None or check.simulator_at, check.key
-
-
-def test_sources_of_the_points_exist():
-    for pattern in PAPER.sources:
-        assert list(ROOT.glob(pattern)), pattern
 
 
 def test_gains_are_in_the_order_of_the_paper(committed):

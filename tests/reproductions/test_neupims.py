@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pimlir.frontends.presets import preset
-from pimlir.reproductions.deviations import load_published, published_table
+from pimlir.reproductions.deviations import published_table
 from pimlir.reproductions.neupims import PAPER
 from pimlir.reproductions.neupims.device import LAYERS, DeviceKind, device_part, time_layers
 from pimlir.reproductions.neupims.kinds import CHOICES, KINDS, kind_of
@@ -14,7 +14,6 @@ from pimlir.reproductions.neupims.runs import shape
 from pimlir.reproductions.neupims.throughput import speedups
 from pimlir.reproductions.results import deviations_of, read_csv
 from pimlir.reproductions.rows import find
-from pimlir.reproductions.store import ROOT, PointStore
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 FIGURES = {figure.name: figure for figure in PAPER.figures}
@@ -61,30 +60,10 @@ def test_counts_of_commands_are_those_of_the_simulator(committed):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_quick_points_are_some_of_all(name, tmp_path):
-    store = PointStore(tmp_path, "code")
-    quick, full = ([store.key(point) for point in FIGURES[name].points(quick, 0)] for quick in (True, False))
-    assert set(quick) <= set(full)
-    assert len({point.name for point in FIGURES[name].points(False, 0)}) == len(full)
-
-
-@pytest.mark.parametrize("name", FIGURES)
 def test_diagrams_name_their_axes(committed, name):
     for panel in FIGURES[name].panels(committed[name]):
         assert panel.y_label and panel.title and panel.series and panel.categories
         assert all(len(series.y) == len(panel.categories) for series in panel.series)
-
-
-def test_published_numbers_belong_to_figures_and_say_where_they_stand():
-    for check in load_published("neupims").checks:
-        assert check.figure in FIGURES
-        assert check.published is None or check.published_at, check.key
-        assert check.simulator is None or check.simulator_at, check.key
-
-
-def test_sources_of_the_points_exist():
-    for pattern in PAPER.sources:
-        assert list(ROOT.glob(pattern)), pattern
 
 
 def test_a_device_has_its_heads_and_its_part_of_the_feed_forward_network():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ...passes.pipelines import STAGES, PipelineOptions
 from ..console import Progress, Table, amount, output_stream, print_tables, read_text, write_output
 from ..errors import OK, CommandError, UsageError, user_message
+from ..run_options import IMAGE_SUFFIX
 from .arguments import DEFAULT_MACHINE, DEFAULT_PLACE, MODEL_HELP, add_devices, add_machine, add_place, positive
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def prepare(options: CompileOptions, from_ir: bool = False, target: Target | Non
 
 def default_name(model: str, machine: str) -> str:
     """The file name of an image when none is given."""
-    return f"{'module' if model == '-' else Path(model).stem}-{Path(machine).stem}.pimg"
+    return f"{'module' if model == '-' else Path(model).stem}-{Path(machine).stem}{IMAGE_SUFFIX}"
 
 
 def dump_stages(build: Build, folder: Path) -> None:
